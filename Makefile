@@ -1,0 +1,66 @@
+# Two commands: `make course` and `make test`. Each sets up what it needs, once.
+PYTHON ?= python3
+VENV   ?= .venv
+PIP_ARGS ?=
+JUPYTER_ARGS ?=
+WORKERS ?= 2
+
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.bench-ready
+# JupyterLab refuses to run as root unless it is told; containers often have no other user.
+ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
+export JUPYTER_PLATFORM_DIRS := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help course test test-package test-notebooks lint format refresh bench clean
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+course: $(READY) ## Set up, then open the course in JupyterLab
+	$(BIN)/jupyter lab $(ROOT_ARG) $(JUPYTER_ARGS) notebooks/00_latent_factors.ipynb
+
+test: lint test-package test-notebooks ## Set up, then run every test
+
+test-package: $(READY) ## Test the package lfm
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q
+
+test-notebooks: $(READY) ## Run every notebook and compare its outputs with the stored ones
+	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 300 \
+	    -n $(WORKERS) --dist loadfile -q notebooks
+
+lint: $(READY) ## Check the style of the code
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## Mend the style of the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+refresh: $(READY) ## Re-execute the notebooks in place
+	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
+	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb
+
+bench: $(BENCH_READY) ## Time the package against its peers, one thread
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/mixture.py
+
+clean: ## Remove the environment and every cache
+	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
+
+# The news prompt of JupyterLab asks the network; this setting leaves it closed.
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
+	    f"Python {v[0]}.{v[1]} is too old: call make PYTHON=python3.11 (or newer)")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[course,test]'
+	mkdir -p $(dir $(LAB_SETTINGS))
+	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > $(LAB_SETTINGS)
+	touch $@
+
+$(BENCH_READY): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[bench]'
+	touch $@

@@ -1,0 +1,21 @@
+"""Latent factor models as one idea: a lower bound L(q, θ), raised by inference and by learning.
+
+Read the files in this order; each needs only those before it.
+
+    bound             the lower bound of any model whose z takes finitely many values
+    distributions     the q's and the priors of the closed-form chapters
+    em                the loop of the two steps; it knows no model
+    toy               the smallest model: two bells, one parameter
+    gaussian_mixture  a discrete factor: which component?
+    data              data sets, each with its truth where that is known
+    figures           every figure of the course
+    checks            what the exercises are checked with
+
+Files that begin with an underscore are machinery: checks of arguments, chunked sums.
+
+Sizes, in code and text: N data, D observed dimensions, K components or factors, S samples.
+Quantities in nats. Arrays are float64, one datum a row.
+
+Every equation has a name. It stands in the notebook that derives it (`\\tag{name}`), in the
+docstring of the code that computes it ("Eq. name"), and on the test that evaluates both its sides.
+"""

@@ -1,0 +1,171 @@
+"""Quadratic scores f_k(x) = a_k - ½ (x - m_k)ᵀ Λ_k (x - m_k), and sums over data, in chunks.
+
+Every mixture of Gaussians, Bayesian or not, infers with such scores and learns from the sums
+Σ_n r_nk (1, y_n, y_n y_nᵀ). A score is the inner product <η_k, T(y)> with T(y) = (1, y, the upper
+triangle of y yᵀ), so that both steps are one matrix product each. Data pass through in chunks that
+fit the cache; memory does not grow with N.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve, solve_triangular
+
+Array = np.ndarray
+
+CHUNK_BYTES = 2**21
+# Above this κ, scores about one shared origin lose more than about 1e-10 nats to cancellation.
+SHARED_LIMIT = 1e6
+# T(y) has about D²/2 rows; beyond this D a chunk of it would no longer hold enough data.
+SHARED_COLUMNS = 128
+
+
+class Sums(NamedTuple):
+    """Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k, and the entropy of r in nats."""
+
+    origin: Array  # (K, D)
+    r: Array  # (K,)
+    ry: Array  # (K, D)
+    ryy: Array  # (K, D, D)
+    entropy: float
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """K quadratic scores. `chols` are the lower Cholesky factors of the Λ_k⁻¹."""
+
+    consts: Array  # a (K,)
+    means: Array  # m (K, D)
+    chols: Array  # (K, D, D)
+    center: Array  # (D,), a point amid the data
+
+    @cached_property
+    def precs(self) -> Array:
+        eye = np.eye(self.means.shape[1])
+        return np.stack([cho_solve((c, True), eye) for c in self.chols])
+
+    @cached_property
+    def kappa(self) -> float:
+        """How large the terms of a score about the center are, summed without their signs.
+
+        Rounding is about 1e-16 of it. It does not depend on the units of the columns.
+        """
+        var = np.square(self.chols).sum(axis=2)  # (K, D)
+        extent = np.sqrt((var + np.square(self.means - self.center)).max(axis=0))  # (D,)
+        return float((np.abs(self.precs) @ extent @ extent).max())
+
+    def basis(self) -> "SharedOrigin | OwnOrigins":
+        shared = self.means.shape[1] <= SHARED_COLUMNS and self.kappa < SHARED_LIMIT
+        return SharedOrigin(self) if shared else OwnOrigins(self)
+
+    def scores(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        """Yield rows of x and their scores (K, n), chunk by chunk."""
+        basis = self.basis()
+        for rows in basis.chunks(len(x)):
+            yield rows, basis.scores(basis.expand(x[rows]))
+
+    def sums(self, x: Array, probs: Array | None = None) -> Sums:
+        """Return the sums over all data, with r = softmax of the scores, or with given r (N, K)."""
+        basis, entropy = self.basis(), 0.0
+        for rows in basis.chunks(len(x)):
+            t = basis.expand(x[rows])
+            if probs is None:
+                r, h = softmax(basis.scores(t))
+                entropy += h
+            else:
+                r = np.ascontiguousarray(probs[rows].T)  # (K, n)
+            basis.add(r, t)
+        return Sums(*basis.result(), entropy)
+
+
+def softmax(scores: Array) -> tuple[Array, float]:
+    """Return r = softmax over k of scores (K, n), and the entropy Σ_n H[r_n] in nats."""
+    scores -= scores.max(axis=0)
+    r = np.exp(scores)
+    norm = r.sum(axis=0)  # (n,), each in [1, K]
+    r /= norm
+    # -Σ r ln r with ln r = score - ln norm
+    return r, float(np.log(norm).sum() - np.vdot(r, scores))
+
+
+class SharedOrigin:
+    """T(y) about one origin for all components: the fast way."""
+
+    def __init__(self, quadratic: Quadratic):
+        m, precs = quadratic.means - quadratic.center, quadratic.precs
+        d = m.shape[1]
+        self.center = quadratic.center[:, None]
+        self.upper = np.triu_indices(d)
+        pm = np.einsum("kij,kj->ki", precs, m)
+        # -½ yᵀ Λ y over the upper triangle: the diagonal once, each pair twice
+        pairs = precs[:, *self.upper] * np.where(self.upper[0] == self.upper[1], -0.5, -1.0)
+        const = quadratic.consts - 0.5 * np.einsum("ki,ki->k", m, pm)
+        self.eta = np.column_stack([const, pm, pairs])  # (K, P)
+        self.total = np.zeros_like(self.eta)
+        self.size = max(224, CHUNK_BYTES // (8 * self.eta.shape[1]))
+        self.buffer = np.empty((self.eta.shape[1], self.size))  # T(y) (P, n)
+        self.buffer[0] = 1.0
+
+    def chunks(self, n: int) -> Iterator[slice]:
+        return (slice(i, min(i + self.size, n)) for i in range(0, n, self.size))
+
+    def expand(self, x: Array) -> Array:
+        t, d = self.buffer[:, : len(x)], x.shape[1]
+        y = t[1 : d + 1]
+        np.subtract(x.T, self.center, out=y)
+        row = d + 1
+        for i in range(d):
+            np.multiply(y[i], y[i:], out=t[row : row + d - i])
+            row += d - i
+        return t
+
+    def scores(self, t: Array) -> Array:
+        return self.eta @ t
+
+    def add(self, r: Array, t: Array) -> None:
+        self.total += r @ t.T
+
+    def result(self) -> tuple[Array, Array, Array, Array]:
+        k, d = len(self.eta), len(self.center)
+        ryy = np.empty((k, d, d))
+        ryy[:, *self.upper] = ryy[:, *self.upper[::-1]] = self.total[:, d + 1 :]
+        origin = np.tile(self.center.T, (k, 1))
+        return origin, self.total[:, 0].copy(), self.total[:, 1 : d + 1].copy(), ryy
+
+
+class OwnOrigins:
+    """y about each component's own mean: half as fast, and right where a shared origin is not."""
+
+    def __init__(self, quadratic: Quadratic):
+        self.consts, self.means, self.chols = quadratic.consts, quadratic.means, quadratic.chols
+        k, d = self.means.shape
+        self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
+        self.size = max(64, CHUNK_BYTES // (8 * max(d, k)))
+
+    chunks = SharedOrigin.chunks
+
+    def expand(self, x: Array) -> Array:
+        return np.array(x.T, dtype=np.float64, order="C")  # (D, n)
+
+    def scores(self, x: Array) -> Array:
+        scores = np.empty((len(self.consts), x.shape[1]))
+        for k, (const, mean, chol) in enumerate(
+            zip(self.consts, self.means, self.chols, strict=True)
+        ):
+            white = solve_triangular(chol, x - mean[:, None], lower=True, check_finite=False)
+            scores[k] = const - 0.5 * np.einsum("dn,dn->n", white, white)
+        return scores
+
+    def add(self, r: Array, x: Array) -> None:
+        for k, mean in enumerate(self.means):
+            y = x - mean[:, None]  # (D, n)
+            weighted = y * r[k]
+            self.r[k] += r[k].sum()
+            self.ry[k] += weighted.sum(axis=1)
+            self.ryy[k] += weighted @ y.T
+
+    def result(self) -> tuple[Array, Array, Array, Array]:
+        return self.means, self.r, self.ry, self.ryy

@@ -1,0 +1,140 @@
+"""Checks of arguments. Every error names the argument, says what came and what is wanted.
+
+`TypeError` is for a value of the wrong kind, `ValueError` for one of the right kind that is
+wrong. Public functions call these once, at their entry; nothing inside checks again.
+"""
+
+import numbers
+
+import numpy as np
+
+Array = np.ndarray
+RngLike = np.random.Generator | int | np.integer
+
+
+def numeric(a, name: str) -> Array:
+    """Return `a` as an array of real numbers, in its own dtype and without a copy."""
+    if a is None:
+        raise TypeError(f"{name} is None; wanted an array of real numbers")
+    if hasattr(a, "__next__"):
+        raise TypeError(f"{name} is an iterator; wanted an array of real numbers")
+    try:
+        a = np.asarray(a)
+    except ValueError as error:
+        raise ValueError(f"{name} is ragged: {error}; wanted rows of equal length") from None
+    if a.dtype.kind not in "fiub":
+        raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers (float or integer)")
+    return a
+
+
+def finite(a: Array, name: str) -> Array:
+    """Return `a`, or say where its first NaN or infinity is. Allocates nothing if all is well."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if a.dtype.kind != "f" or np.isfinite(a.sum()):
+            return a
+    bad = np.argwhere(~np.isfinite(a))
+    if len(bad):
+        where = ", ".join(map(str, bad[0]))
+        raise ValueError(
+            f"{name} has {len(bad)} values that are not finite, the first ({a[tuple(bad[0])]}) at "
+            f"[{where}]; remove or impute them"
+        )
+    return a
+
+
+def matrix(x, name: str = "x", n_columns: int | None = None) -> Array:
+    """Return data as a 2-D array (N, D), N and D at least 1, in its own dtype, not copied."""
+    x = numeric(x, name)
+    if x.ndim != 2:
+        hint = f"; reshape a single column with {name}[:, None]" if x.ndim == 1 else ""
+        raise ValueError(f"{name} has shape {x.shape}; wanted two dimensions (N, D){hint}")
+    if 0 in x.shape:
+        raise ValueError(f"{name} has shape {x.shape}; wanted at least one row and one column")
+    if n_columns is not None and x.shape[1] != n_columns:
+        raise ValueError(f"{name} has {x.shape[1]} columns; wanted {n_columns}, as the model has")
+    return x
+
+
+def parameter(a, name: str, shape: tuple[int | None, ...]) -> Array:
+    """Return a parameter as a read-only float64 copy of the given shape (None: any length)."""
+    a = np.array(numeric(a, name), dtype=np.float64)
+    fits = a.ndim == len(shape) and all(w in (None, s) for s, w in zip(a.shape, shape, strict=True))
+    if not fits or a.size == 0:
+        wanted = "(" + ", ".join("any" if w is None else str(w) for w in shape) + ")"
+        raise ValueError(f"{name} has shape {a.shape}; wanted {wanted}, not empty")
+    finite(a, name)
+    a.flags.writeable = False
+    return a
+
+
+def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
+    """Return probabilities: not negative, and summing to 1 along the last axis within 1e-8."""
+    p = parameter(p, name, shape)
+    if (p < 0).any():
+        raise ValueError(f"{name} has the negative value {p.min():.6g}; wanted probabilities")
+    worst = np.abs(p.sum(axis=-1) - 1).max()
+    if worst > 1e-8:
+        raise ValueError(f"{name} does not sum to 1 (off by {worst:.3g}); normalise it first")
+    return p
+
+
+def cholesky(cov: Array, name: str) -> Array:
+    """Return the lower Cholesky factors of covariances (..., D, D), or say which one has none."""
+    size = np.abs(cov).max(axis=(-2, -1), keepdims=True)
+    if (np.abs(cov - cov.mT) > 1e-10 * size).any():
+        label, c = _first(
+            cov, name, lambda c: not np.allclose(c, c.T, rtol=0, atol=1e-10 * abs(c).max())
+        )
+        gap = np.abs(c - c.T).max()
+        raise ValueError(f"{label} is not symmetric (differs from its transpose by {gap:.3g})")
+    try:
+        return np.linalg.cholesky(cov)
+    except np.linalg.LinAlgError:
+        label, c = _first(cov, name, lambda c: np.linalg.eigvalsh(c)[0] <= 0)
+        raise ValueError(
+            f"{label} is not positive definite, so not a covariance (smallest eigenvalue "
+            f"{np.linalg.eigvalsh(c)[0]:.3g})"
+        ) from None
+
+
+def _first(stack: Array, name: str, wrong) -> tuple[str, Array]:
+    """Return the name and value of the first matrix of a stack that is wrong, or of the worst."""
+    if stack.ndim == 2:
+        return name, stack
+    flat = stack.reshape(-1, *stack.shape[-2:])
+    lowest = [np.linalg.eigvalsh(c)[0] / np.trace(c) for c in flat]
+    k = next((k for k, c in enumerate(flat) if wrong(c)), int(np.argmin(lowest)))
+    return f"{name}[{k}]", flat[k]
+
+
+def count(k, name: str, low: int = 1, high: int | None = None) -> int:
+    """Return a whole number between `low` and `high`. A bool is refused: True is not a count."""
+    if isinstance(k, bool | np.bool_) or not isinstance(k, numbers.Integral):
+        raise TypeError(f"{name} is {k!r} ({type(k).__name__}); wanted a whole number")
+    if k < low or (high is not None and k > high):
+        limit = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} is {k}; wanted {limit}")
+    return int(k)
+
+
+def scalar(a, name: str, low: float = -np.inf, *, strict: bool = False) -> float:
+    """Return a finite real number, at least `low` (above it where `strict`)."""
+    if isinstance(a, bool | np.bool_) or not isinstance(a, numbers.Real):
+        raise TypeError(f"{name} is {a!r} ({type(a).__name__}); wanted a real number")
+    if not np.isfinite(a) or a < low or (strict and a == low):
+        wanted = "finite" if low == -np.inf else f"finite and {'>' if strict else '>='} {low:g}"
+        raise ValueError(f"{name} is {a}; wanted a number that is {wanted}")
+    return float(a)
+
+
+def generator(rng, name: str = "rng") -> np.random.Generator:
+    """Return the generator that was passed, or a new one from a seed."""
+    if isinstance(rng, np.random.Generator):
+        return rng
+    if isinstance(rng, bool | np.bool_) or not isinstance(rng, numbers.Integral):
+        raise TypeError(
+            f"{name} is {rng!r} ({type(rng).__name__}); wanted a numpy.random.Generator or a seed"
+        )
+    if rng < 0:
+        raise ValueError(f"{name} is {rng}; wanted a seed that is not negative")
+    return np.random.default_rng(int(rng))

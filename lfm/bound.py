@@ -1,0 +1,131 @@
+"""The lower bound on the log likelihood, for any model whose z takes finitely many values.
+
+Everything in the course is a special case of the few lines in this file. A model enters as one
+table, `log_joint[..., k] = ln p(x, z=k | θ)`: one row for each datum (or each x or each θ of a
+grid), one column for each value of z. Impossible pairs have the value -inf.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.special import logsumexp, rel_entr, xlogy
+
+from lfm import _validate as validate
+
+Array = np.ndarray
+
+
+class Decomposition(NamedTuple):
+    """The three terms of Eq. decomposition, in nats: log_marginal = bound + divergence."""
+
+    bound: Array  # L(q, θ)
+    divergence: Array  # KL(q || p(z|x, θ))
+    log_marginal: Array  # ln p(x | θ)
+
+
+def log_marginal(log_joint) -> Array:
+    """Return ln p(x | θ) = ln Σ_z p(x, z | θ) in nats, shape (...); what learning maximises.
+
+    Eq. objective. The sum is taken in the log domain, so that nothing underflows.
+    """
+    return logsumexp(_table(log_joint), axis=-1)
+
+
+def posterior(log_joint) -> Array:
+    """Return p(z | x, θ) by Bayes' rule, shape (..., K).
+
+    Eq. tight: with this q the lower bound equals the log marginal. Raises `ValueError` where
+    x has probability zero, for there is no posterior then.
+    """
+    log_joint = _table(log_joint)
+    log_evidence = logsumexp(log_joint, axis=-1, keepdims=True)
+    if np.isneginf(log_evidence).any():
+        raise ValueError("log_joint has a row of -inf: that x has probability 0, so no posterior")
+    return np.exp(log_joint - log_evidence)
+
+
+def expected_log_joint(q, log_joint) -> Array:
+    """Return Q = E_q[ln p(x, z | θ)] in nats, shape (...): the part of the bound that has θ in it.
+
+    Eq. old-posterior: with q = p(z | x, θ_old) the bound is Q(θ, θ_old) + H[q].
+    """
+    q, log_joint = _distribution(q, "q"), _table(log_joint)
+    return (q * np.where(q > 0, log_joint, 0.0)).sum(axis=-1)  # 0 times -inf counts as 0
+
+
+def entropy(q) -> Array:
+    """Return H[q] = -Σ_z q ln q in nats, shape (...), with 0 ln 0 = 0."""
+    q = _distribution(q, "q")
+    return -xlogy(q, q).sum(axis=-1)
+
+
+def lower_bound(q, log_joint) -> Array:
+    """Return L(q, θ) = E_q[ln p(x, z | θ)] + H[q] in nats, shape (...).
+
+    Eq. jensen: never above `log_marginal(log_joint)`; -inf where q allows what p forbids.
+    """
+    return expected_log_joint(q, log_joint) + entropy(q)
+
+
+def kl(q, p) -> Array:
+    """Return KL(q || p) = Σ_z q ln(q / p) in nats, shape (...); +inf where q > 0 = p.
+
+    Eq. divergence: not negative, zero only for q = p, and not symmetric (PRML 1.6.1).
+    """
+    return rel_entr(_distribution(q, "q"), _distribution(p, "p")).sum(axis=-1)
+
+
+def decompose(q, log_joint) -> Decomposition:
+    """Return bound, divergence and log marginal, each computed from its own definition.
+
+    Eq. decomposition: bound + divergence = log marginal for every q (PRML 9.4).
+    """
+    return Decomposition(
+        bound=lower_bound(q, log_joint),
+        divergence=kl(q, posterior(log_joint)),
+        log_marginal=log_marginal(log_joint),
+    )
+
+
+def gradient(q, grad_log_joint) -> Array:
+    """Return ∂L(q, θ)/∂θ = E_q[∂ ln p(x, z | θ)/∂θ] at fixed q, shape (...).
+
+    Eq. fisher: where q = p(z | x, θ) this is also the gradient of the log marginal.
+    """
+    q = _distribution(q, "q")
+    grad = validate.finite(validate.numeric(grad_log_joint, "grad_log_joint"), "grad_log_joint")
+    return (q * grad).sum(axis=-1)
+
+
+def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
+    """Return KL(N(mean1, cov1) || N(mean2, cov2)) in nats; means (D,), covariances (D, D).
+
+    Raises `ValueError` where shapes disagree or a covariance is not symmetric positive definite.
+    Source: PRML exercise 2.13; Petersen and Pedersen, The Matrix Cookbook, 8.
+    """
+    mean1 = validate.parameter(mean1, "mean1", (None,))
+    d = len(mean1)
+    mean2 = validate.parameter(mean2, "mean2", (d,))
+    cov1, cov2 = (
+        validate.parameter(c, name, (d, d)) for c, name in ((cov1, "cov1"), (cov2, "cov2"))
+    )
+    chol1, chol2 = validate.cholesky(cov1, "cov1"), validate.cholesky(cov2, "cov2")
+    gap = mean2 - mean1
+    trace = np.trace(cho_solve((chol2, True), cov1))
+    log_det = 2 * np.log(np.diag(chol2) / np.diag(chol1)).sum()  # ln |cov2| - ln |cov1|
+    return float(0.5 * (trace + gap @ cho_solve((chol2, True), gap) - d + log_det))
+
+
+def _table(log_joint) -> Array:
+    log_joint = np.asarray(validate.numeric(log_joint, "log_joint"), dtype=np.float64)
+    if log_joint.ndim == 0 or log_joint.size == 0:
+        raise ValueError(f"log_joint has shape {log_joint.shape}; wanted (..., K), not empty")
+    if np.isnan(log_joint).any() or np.isposinf(log_joint).any():
+        raise ValueError("log_joint has NaN or +inf; wanted log probabilities, -inf for impossible")
+    return log_joint
+
+
+def _distribution(q, name: str) -> Array:
+    q = validate.numeric(q, name)
+    return validate.probabilities(q, name, (None,) * max(q.ndim, 1))

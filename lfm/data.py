@@ -1,0 +1,353 @@
+"""Data sets: bundled with the course, generated with their truth, or downloaded when asked.
+
+Nothing here needs a network but `mnist(full=True)`, `fashion(full=True)` and `fetch`. Where files
+come from, and under which licence, stands in data/README.md.
+"""
+
+import gzip
+import hashlib
+import io
+import math
+import os
+import re
+import uuid
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lfm import _validate as validate
+from lfm.faces import Faces, faces
+
+__all__ = [
+    "Bars", "Faces", "Images", "ToyMixture", "bars", "cache_folder", "digits", "faces", "fashion",
+    "fetch", "load", "mnist", "old_faithful", "overlapping", "thin_blobs", "three_blobs",
+]  # fmt: skip
+
+Array = np.ndarray
+
+BUNDLED = Path(__file__).parent.parent / "data"
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Grey images with the label of each."""
+
+    images: Array  # (N, H, W) uint8, from 0 to `white`
+    labels: Array  # (N,) uint8, 0 to 9
+    white: int = 255
+
+    @property
+    def x(self) -> Array:
+        """The images as data, (N, H W) float64 in [0, 1]."""
+        return self.images.reshape(len(self.images), -1) / self.white
+
+
+@dataclass(frozen=True, eq=False)
+class ToyMixture:
+    """Draws from a known Gaussian mixture in the plane, and its truth."""
+
+    x: Array  # (N, 2)
+    z: Array  # (N,) the component of each
+    weights: Array  # π (K,)
+    means: Array  # μ (K, 2)
+    covs: Array  # Σ (K, 2, 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Bars:
+    """Images that are sums of bars, and which bars each shows."""
+
+    x: Array  # (N, size²) float64
+    z: Array  # (N, 2 size) in {0, 1}: horizontal bars first
+    loadings: Array  # W (size², 2 size): one bar a column
+
+
+# ------------------------------------------------------------------ files, verified
+
+
+class _WrongBytes(ValueError):
+    """The checksum differs: these are not the bytes that were asked for."""
+
+
+def load(path, sha256: str, *, key: str | None = None) -> Array:
+    """Return the numbers of a .npy, .npz or .csv file (one header line) whose bytes are verified.
+
+    The bytes are read once, compared with `sha256` (64 hexadecimal digits), and those very bytes
+    are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded.
+    Raises `FileNotFoundError`, or `ValueError` for a file that was altered or cannot be read.
+    """
+    path = Path(path)
+    content = _read(path, _checked_sha256(sha256))
+    try:
+        array = _parse(path.suffix, content, key)
+    except Exception as error:  # parsers raise anything, from zlib.error to MemoryError
+        raise ValueError(f"{path} cannot be read as an array: {error}") from error
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"{path} holds {array.dtype} values; wanted real numbers")
+    return array
+
+
+def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
+    """Download to `path` unless a file with this sha256 is there already; return the path.
+
+    `url` may be several mirrors, tried in order. Bytes go to a temporary file of their own in the
+    same folder and take the final name only when verified: whoever reads `path` sees the whole
+    file or none, also when two processes download at once or one is killed.
+    Raises `OSError` that says for each mirror why it failed, or `ValueError` where every mirror
+    answered but with other bytes. A file that was there then stays as it was.
+    """
+    mirrors = [url] if isinstance(url, str) else url
+    listed = isinstance(mirrors, Sequence) and len(mirrors) > 0
+    if not listed or not all(isinstance(mirror, str) for mirror in mirrors):
+        raise TypeError(f"url is {url!r}; wanted an address or a sequence of addresses")
+    path, sha256 = Path(path), _checked_sha256(sha256)
+    if path.is_file() and _digest(path) == sha256:
+        return path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    errors = []
+    for mirror in mirrors:
+        try:
+            _download(mirror, path, sha256)
+        except Exception as error:  # whatever a mirror does wrong, the next one is tried
+            errors.append(error)
+        else:
+            return path
+    reasons = [f"  {m}: {type(e).__name__}: {e}" for m, e in zip(mirrors, errors, strict=True)]
+    kind = ValueError if all(isinstance(e, _WrongBytes) for e in errors) else OSError
+    raise kind("\n".join([f"{path} could not be fetched:", *reasons]))
+
+
+def cache_folder() -> Path:
+    """Return where downloads are kept: $LFM_CACHE, or the user's cache folder."""
+    import pooch
+
+    return Path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"))
+
+
+def _checked_sha256(sha256) -> str:
+    if not isinstance(sha256, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise ValueError(f"sha256 is {sha256!r}; wanted 64 hexadecimal digits")
+    return sha256.lower()
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read(path: Path, sha256: str) -> bytes:
+    """Return the bytes of a file, read once and verified."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; wanted a file with sha256 {sha256}")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise _WrongBytes(
+            f"{path} was altered or cut: its {len(content)} bytes have sha256 {found}; "
+            f"wanted {sha256}"
+        )
+    return content
+
+
+def _parse(suffix: str, content: bytes, key: str | None) -> Array:
+    if suffix not in (".npy", ".npz", ".csv"):
+        raise ValueError(f"its name ends in {suffix!r}; wanted .npy, .npz or .csv")
+    if suffix != ".npz" and key is not None:
+        raise ValueError(f"key is {key!r}; only a .npz has several arrays to choose from")
+    if suffix == ".csv":
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # numpy only warns of a file without rows
+            return np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1, ndmin=2)
+    loaded = np.load(io.BytesIO(content), allow_pickle=False)
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        if key is None and len(loaded.files) == 1:
+            key = loaded.files[0]
+        if key not in loaded.files:
+            raise ValueError(f"key is {key!r}; wanted one of {', '.join(loaded.files)}")
+        return loaded[key]
+
+
+def _download(url: str, path: Path, sha256: str) -> None:
+    import pooch
+
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")  # nobody else's
+    try:
+        # Not streamed: pooch leaves the socket of a stream open where the download fails
+        pooch.HTTPDownloader(timeout=30, stream=False)(url, str(part), None)
+        # A connection that is cut ends without an error: the checksum decides
+        found, size = _digest(part), part.stat().st_size
+        if found != sha256:
+            raise _WrongBytes(f"its {size} bytes have sha256 {found}; wanted {sha256}")
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------ bundled data
+
+_SHA256 = {
+    "faithful.csv": "a78cc186d2d1c2460cb5ab212c22ebfbc525ec919daa006452961802d2867037",
+    "digits8x8.npz": "b2dab7b501728c22e9119ad76740b2e17c77a231e42d1e592380d90886f1a05e",
+    "mnist5k.npz": "246e0c30eeea57c8d0037d3f38c8e00651ec204cc61b8022563e9aeeb9d756f4",
+    "fashion5k.npz": "1064eff4cef408fe773c6040772d7cb7c114c2d2b60accb705d268cbecb8d44e",
+}
+
+
+def old_faithful() -> Array:
+    """Return 272 eruptions: how long each was and the wait for the next, minutes, (272, 2).
+
+    Source: Azzalini and Bowman 1990, Applied Statistics 39, 357-365.
+    """
+    return _bundled("faithful.csv")
+
+
+def digits() -> Images:
+    """Return 1,797 handwritten digits of 8×8 pixels, grey values 0 (paper) to 16 (ink).
+
+    Source: Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits (UCI), test part.
+    """
+    name = "digits8x8.npz"
+    return Images(_bundled(name, "images"), _bundled(name, "labels"), white=16)
+
+
+def mnist(full: bool = False, train: bool = True) -> Images:
+    """Return handwritten digits of 28×28 pixels: the bundled 5,000, 500 of each.
+
+    With `full` the 60,000 for training or the 10,000 for testing, downloaded once and kept in
+    `cache_folder()`. Raises `OSError` where no mirror can be reached.
+    Source: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86, 2278-2324.
+    """
+    if full:
+        return _full("mnist", train)
+    if not train:
+        raise ValueError("train=False asks for test images, which only full=True has: it downloads")
+    return Images(_bundled("mnist5k.npz", "images"), _bundled("mnist5k.npz", "labels"))
+
+
+def fashion(full: bool = False, train: bool = True) -> Images:
+    """Return pictures of clothing, 28×28: the bundled 5,000, or 1,000 for testing.
+
+    With `full` the 60,000 and 10,000, as in `mnist`.
+    Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
+    """
+    if full:
+        return _full("fashion-mnist", train)
+    part = "train" if train else "test"
+    return Images(*(_bundled("fashion5k.npz", f"{part}_{what}") for what in ("images", "labels")))
+
+
+def _bundled(name: str, key: str | None = None) -> Array:
+    path = BUNDLED / name
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} does not exist: the data lie beside lfm/ in the folder of the course; run "
+            "from there, or install lfm from there with pip install -e ."
+        )
+    return load(path, _SHA256[name], key=key)
+
+
+_MIRRORS = {
+    "mnist": (
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+    ),
+    "fashion-mnist": (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+}
+
+# sha256 of each file NAME-ubyte.gz, as every mirror has it
+_FULL = {
+    "mnist": {
+        "train-images-idx3": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion-mnist": {
+        "train-images-idx3": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+}
+
+
+def _full(name: str, train: bool) -> Images:
+    part = "train" if train else "t10k"
+    return Images(_idx(name, f"{part}-images-idx3"), _idx(name, f"{part}-labels-idx1"))
+
+
+def _idx(name: str, file: str) -> Array:
+    sha256, file_name = _FULL[name][file], f"{file}-ubyte.gz"
+    mirrors = [mirror + file_name for mirror in _MIRRORS[name]]
+    path = fetch(mirrors, cache_folder() / name / file_name, sha256)
+    return _parse_idx(gzip.decompress(_read(path, sha256)), file_name)
+
+
+def _parse_idx(content: bytes, name: str) -> Array:
+    """Return the array of an IDX file: 0, 0, type 8 (uint8), rank, sizes (4 bytes each), values."""
+    rank = content[3] if len(content) > 3 else 0
+    start = 4 + 4 * rank
+    if content[:3] != b"\0\0\x08" or rank == 0 or len(content) < start:
+        raise ValueError(f"{name} begins with {content[:4]!r}; wanted an IDX header for bytes")
+    shape = tuple(map(int, np.frombuffer(content, ">u4", count=rank, offset=4)))
+    if len(content) - start != math.prod(shape):
+        raise ValueError(f"{name} holds {len(content) - start} values; its header says {shape}")
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape).copy()  # writable
+
+
+# ------------------------------------------------------------------ generated data
+
+
+def bars(n: int, *, rng, size: int = 4, prob: float | None = None, noise: float = 0.1) -> Bars:
+    """Return n images of size × size: each bar is on with probability `prob`, and bars add up.
+
+    `prob` is 1/size where not given. `noise` is the standard deviation of the Gaussian noise.
+    Source: Földiák 1990, Biological Cybernetics 64, 165-170.
+    """
+    n, size, rng = validate.count(n, "n"), validate.count(size, "size"), validate.generator(rng)
+    prob = 1 / size if prob is None else validate.scalar(prob, "prob", 0.0)
+    if prob > 1:
+        raise ValueError(f"prob is {prob}; wanted a number between 0 and 1")
+    noise = validate.scalar(noise, "noise", 0.0)
+    rows, columns = np.kron(np.eye(size), np.ones(size)), np.kron(np.ones(size), np.eye(size))
+    loadings = np.vstack([rows, columns]).T  # W (size², 2 size)
+    z = (rng.random((n, 2 * size)) < prob).astype(float)
+    x = z @ loadings.T + noise * rng.standard_normal((n, size**2))
+    return Bars(x, z, loadings)
+
+
+def three_blobs(n: int, *, rng) -> ToyMixture:
+    """Return n points of three round, well separated components of different size."""
+    covs = [0.4 * np.eye(2), 0.2 * np.eye(2), 0.8 * np.eye(2)]
+    return _toy(n, rng, [0.5, 0.3, 0.2], [[0, 0], [4, 0], [2, 4]], covs)
+
+
+def overlapping(n: int, *, rng) -> ToyMixture:
+    """Return n points of two components that cross each other: same mean, opposite slant."""
+    covs = [[[2.0, 1.6], [1.6, 2.0]], [[2.0, -1.6], [-1.6, 2.0]]]
+    return _toy(n, rng, [0.6, 0.4], [[0, 0], [0, 0]], covs)
+
+
+def thin_blobs(n: int, *, rng) -> ToyMixture:
+    """Return n points of two parallel needles, 1,000 times as long as wide."""
+    covs = [[[1.0, 0.0], [0.0, 1e-6]]] * 2
+    return _toy(n, rng, [0.5, 0.5], [[0, 0], [0, 0.01]], covs)
+
+
+def _toy(n: int, rng, weights, means, covs) -> ToyMixture:
+    n, rng = validate.count(n, "n"), validate.generator(rng)
+    weights, means, covs = (np.array(a, dtype=float) for a in (weights, means, covs))
+    z = rng.choice(len(weights), size=n, p=weights)
+    factors = np.linalg.cholesky(covs)
+    x = means[z] + np.einsum("nij,nj->ni", factors[z], rng.standard_normal((n, 2)))
+    return ToyMixture(x, z, weights, means, covs)

@@ -1,0 +1,104 @@
+"""The distributions q over latent factors, and the priors, of the closed-form chapters.
+
+Each is a frozen value. Its parameters are checked once, when it is made.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import multigammaln, xlogy
+
+from lfm import _validate as validate
+
+Array = np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Categorical:
+    """One categorical distribution for each datum: q(z_n = k) = probs[n, k]."""
+
+    probs: Array  # r (N, K)
+
+    def __post_init__(self):
+        object.__setattr__(self, "probs", validate.probabilities(self.probs, "probs", (None, None)))
+
+    def entropy(self) -> Array:
+        """Return H[q(z_n)] in nats, shape (N,)."""
+        return -xlogy(self.probs, self.probs).sum(axis=1)
+
+    def mode(self) -> Array:
+        """Return the most probable value of each z_n, shape (N,), integers."""
+        return self.probs.argmax(axis=1)
+
+    def sample(self, *, rng) -> Array:
+        """Return one draw of every z_n, shape (N,), integers."""
+        uniform = validate.generator(rng).random((len(self.probs), 1))
+        cumulative = self.probs.cumsum(axis=1)
+        # Divided by its last value, which rounding may leave a little short of 1.
+        return (uniform >= cumulative / cumulative[:, -1:]).sum(axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class InverseWishart:
+    """A prior on a covariance: p(Σ) ∝ |Σ|^-(ν+D+1)/2 exp(-½ tr(Ψ Σ⁻¹)); PRML 2.3.6 for Σ⁻¹.
+
+    It acts like ν + D + 1 earlier observations whose scatter was Ψ, so no estimate that uses it
+    can be singular. `from_data` gives the prior a scale that follows the units of the data.
+    """
+
+    dof: float  # ν > D - 1
+    scale: Array  # Ψ (D, D)
+
+    def __post_init__(self):
+        scale = validate.parameter(self.scale, "scale", (None, None))
+        validate.parameter(scale, "scale", (len(scale), len(scale)))
+        validate.cholesky(scale, "scale")
+        dof = validate.scalar(self.dof, "dof", len(scale) - 1, strict=True)
+        object.__setattr__(self, "scale", scale)
+        object.__setattr__(self, "dof", dof)
+
+    @classmethod
+    def from_data(cls, x, n_components: int = 1) -> "InverseWishart":
+        """Return a weak prior in the units of the data: ν = D + 2, Ψ = diag(var x) / K^(2/D).
+
+        The K components share the volume of the data, so each one's standard deviation is about
+        K^(-1/D) of the data's. A constant column has no unit of its own: it takes the mean
+        variance of the others, or 1 where all are constant.
+        Source: Fraley and Raftery 2007, Journal of Classification 24, 155-181 (there with the
+        full covariance; the diagonal serves collinear data too).
+        """
+        x = validate.finite(validate.matrix(x), "x")
+        n_components = validate.count(n_components, "n_components")
+        var = np.var(x, axis=0, dtype=np.float64)
+        # The variance of a constant column is rounding, not exactly zero.
+        constant = var <= (8 * np.finfo(float).eps * np.abs(x).max(axis=0)) ** 2
+        fallback = var[~constant].mean() if not constant.all() else 1.0
+        d = x.shape[1]
+        scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)
+        return cls(dof=d + 2.0, scale=scale)
+
+    @cached_property
+    def _log_normaliser(self) -> float:
+        d, nu = len(self.scale), self.dof
+        log_det = 2 * np.log(np.diag(np.linalg.cholesky(self.scale))).sum()
+        return 0.5 * nu * (log_det - d * np.log(2)) - multigammaln(nu / 2, d)
+
+    def log_prob(self, cov) -> Array:
+        """Return ln p(Σ) in nats for covariances (..., D, D), shape (...).
+
+        It is the log of a density, so it may be positive.
+        """
+        d = len(self.scale)
+        cov = validate.numeric(cov, "cov")
+        cov = validate.parameter(cov, "cov", (*(None,) * (cov.ndim - 2), d, d))
+        chol = validate.cholesky(cov, "cov")
+        log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
+        trace = np.trace(np.linalg.solve(cov, self.scale), axis1=-2, axis2=-1)
+        return self._log_normaliser - 0.5 * ((self.dof + d + 1) * log_det + trace)
+
+    def update(self, scatter: Array, n: Array) -> Array:
+        """Return the posterior mode (scatter + Ψ) / (n + ν + D + 1) given n data; `mixture-map`."""
+        d = len(self.scale)
+        n = np.asarray(n, dtype=float)[..., None, None]
+        return (scatter + self.scale) / (n + self.dof + d + 1)

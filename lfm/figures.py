@@ -1,0 +1,255 @@
+"""Every figure of the course. A function takes axes and what to draw, and returns the axes.
+
+One colour and one line style for each concept, the same in all chapters, and distinguishable by
+readers who do not see all colours (Okabe and Ito 2008). A notebook ends a figure with
+`show(fig, alt=...)`: the text says what a reader who cannot see the figure should know.
+"""
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Ellipse, Polygon
+
+Array = np.ndarray
+
+DATA = "#7f7f7f"  # grey
+Q = "#0072b2"  # blue: q, inference
+THETA = "#d55e00"  # orange: θ, learning
+BOUND = "#009e73"  # green: the lower bound
+TRUTH = "black"  # and dashed
+GAP = "#cc79a7"  # pink, hatched: a divergence
+COMPONENTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+STYLE = {
+    "figure.dpi": 110,
+    "figure.constrained_layout.use": True,
+    "font.size": 11,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "lines.linewidth": 2,
+}
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Picture:
+    """A finished figure: its PNG for the eye and its text for everybody else."""
+
+    png: bytes
+    alt: str
+
+    def __repr__(self) -> str:
+        return f"Figure: {self.alt}"
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode()}
+        return data, {"image/png": {"alt": self.alt}}
+
+
+def new(rows: int = 1, columns: int = 1, *, width: float = 7.5, height: float = 3.2, **kwargs):
+    """Return (figure, axes) as `plt.subplots` does, in the style of the course."""
+    plt.rcParams.update(STYLE)
+    return plt.subplots(rows, columns, figsize=(width, height), **kwargs)
+
+
+def show(fig: Figure, *, alt: str) -> Picture:
+    """Return the figure as a `Picture`, the last expression of a cell; closes the figure."""
+    if not isinstance(alt, str) or len(alt.split()) < 5:
+        raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
+    buffer = io.BytesIO()
+    fig.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(fig)
+    return Picture(buffer.getvalue(), alt)
+
+
+# ------------------------------------------------------------------ any chapter
+
+
+def images(ax: Axes, x: Array, *, columns: int, vmin=0, vmax=255, gap: int = 2) -> Axes:
+    """Draw images x (N, H, W) as one contact sheet, row by row."""
+    n, h, w = x.shape
+    rows = -(-n // columns)
+    sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), float(vmax))
+    for i, image in enumerate(x):
+        r, c = divmod(i, columns)
+        sheet[r * (h + gap) : r * (h + gap) + h, c * (w + gap) : c * (w + gap) + w] = image
+    ax.imshow(sheet, cmap="gray", vmin=vmin, vmax=vmax, interpolation="nearest")
+    ax.set_axis_off()
+    return ax
+
+
+def labelled_points(ax: Axes, x: Array, labels: Array, *, size: float = 12) -> Axes:
+    """Draw points x (N, 2), one colour for each label, the labels written at their medians."""
+    names = np.unique(labels)
+    for i, name in enumerate(names):
+        color = plt.get_cmap("tab10")(i % 10)
+        ax.scatter(*x[labels == name].T, s=size, color=color, alpha=0.5, linewidths=0)
+    for name in names:
+        ax.text(
+            *np.median(x[labels == name], axis=0),
+            str(name),
+            ha="center",
+            va="center",
+            fontsize=13,
+            fontweight="bold",
+            bbox={"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "none", "alpha": 0.8},
+        )
+    return ax
+
+
+def bars(ax: Axes, values: Array, *, color=Q, label=None, ticks=None, **kwargs) -> Axes:
+    """Draw one bar for each value of z."""
+    ax.bar(np.arange(len(values)), values, color=color, label=label, **kwargs)
+    ax.set_xticks(np.arange(len(values)), ticks)
+    return ax
+
+
+def curve(ax: Axes, x: Array, y: Array, *, color="black", style="-", label=None) -> Axes:
+    """Draw a curve, with its name in the legend."""
+    ax.plot(x, y, style, color=color, label=label)
+    return ax
+
+
+# ------------------------------------------------------------------ 01 the lower bound
+
+
+def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
+    """Draw ln as a concave curve: the mean of ln w (green) lies below the ln of the mean w."""
+    w = np.linspace(ratios.min() / 2, ratios.max() * 1.1, 400)
+    mean, mean_log = q @ ratios, q @ np.log(ratios)
+    ax.plot(w, np.log(w), color="black", label=r"$\ln w$")
+    hull = np.column_stack([ratios, np.log(ratios)])
+    order = np.argsort(ratios)
+    ax.add_patch(Polygon(hull[order], closed=True, color=DATA, alpha=0.2, lw=0))
+    ax.scatter(
+        ratios, np.log(ratios), s=30 + 250 * q, color=Q, zorder=3, label="$w_z$, size $q(z)$"
+    )
+    ax.plot([mean, mean], [mean_log, np.log(mean)], color=GAP, lw=3, ls=":", label="gap")
+    ax.scatter(mean, np.log(mean), color="black", marker="s", zorder=4, label=r"$\ln\,E_q[w]$")
+    ax.scatter(mean, mean_log, color=BOUND, marker="D", zorder=4, label=r"$E_q[\ln w]$, the bound")
+    ax.set(xlabel="$w = p(x, z) / q(z)$", ylabel="nats")
+    ax.legend()
+    return ax
+
+
+def decomposition(ax: Axes, bound: Array, divergence: Array, names) -> Axes:
+    """Draw, for each q, how bound (green) and divergence (hatched) make up ln p(x) (line)."""
+    total = bound + divergence
+    bottom = bound.min() - 0.35 * np.ptp(np.append(bound, total))
+    at = np.arange(len(bound))
+    ax.bar(at, bound - bottom, 0.6, bottom=bottom, color=BOUND, label="bound $L$")
+    ax.bar(
+        at, divergence, 0.6, bottom=bound, color="white", edgecolor=GAP, hatch="///",
+        label="KL$(q\\,\\|\\,p)$",
+    )  # fmt: skip
+    ax.axhline(total[0], color="black", label=r"$\ln p(x)$")
+    ax.set_xticks(at, names)
+    ax.set(ylabel="nats", ylim=(bottom, total[0] + 0.1 * (total[0] - bottom)))
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(0.75)]])
+
+
+def simplex(ax: Axes, height, *, names, best: Array, levels: int = 14) -> Axes:
+    """Draw a function of q over the triangle of all distributions on three values."""
+    a, b = np.meshgrid(np.linspace(0, 1, 241), np.linspace(0, 1, 241))
+    q = np.stack([1 - a - b, a, b], axis=-1)[a + b <= 1 + 1e-12]  # (n, 3)
+    q = np.maximum(q, 0.0)  # rounding leaves -1e-16 on the edge
+    xy = q @ CORNERS
+    filled = ax.tricontourf(*xy.T, height(q), levels=levels, cmap="Greens")
+    ax.tricontour(*xy.T, height(q), levels=levels, colors="white", linewidths=0.5)
+    ax.scatter(*(best @ CORNERS), color=Q, marker="*", s=160, zorder=3)
+    for corner, name, dy in zip(CORNERS, names, (-0.06, -0.06, 0.04), strict=True):
+        ax.text(corner[0], corner[1] + dy, name, ha="center", va="center")
+    ax.set_aspect("equal")
+    ax.set_axis_off()
+    ax.figure.colorbar(filled, ax=ax, label="bound $L(q)$ / nats")
+    return ax
+
+
+# ------------------------------------------------------------------ 02 expectation maximization
+
+
+def touching_bound(ax: Axes, theta: Array, log_lik: Array, bound: Array, old: float, new: float):
+    """Draw ln p(X|θ), the bound that touches it at θ_old, and the climb to θ_new."""
+    ax.plot(theta, log_lik, color="black", label=r"$\ln p(X|\theta)$")
+    ax.plot(theta, bound, color=BOUND, ls="--", label=r"bound $L(q, \theta)$")
+    at_old, at_new = np.interp(old, theta, log_lik), np.interp(new, theta, bound)
+    ax.scatter(old, at_old, color=Q, zorder=3, s=60, label=r"inference: touch at $\theta_{old}$")
+    ax.scatter(
+        new,
+        at_new,
+        color=THETA,
+        marker="^",
+        zorder=3,
+        s=70,
+        label=r"learning: climb to $\theta_{new}$",
+    )
+    ax.plot(
+        [new, new], [at_new, np.interp(new, theta, log_lik)], color=GAP, ls=":", lw=3, label="KL"
+    )
+    ax.set(xlabel=r"$\theta$", ylabel="nats")
+    ax.set_ylim(log_lik.min() - 0.3 * np.ptp(log_lik), log_lik.max() + 0.1 * np.ptp(log_lik))
+    ax.legend(fontsize=9)
+    return ax
+
+
+def staircase(ax: Axes, steps) -> Axes:
+    """Draw the bound after every half-step: inference blue circles, learning orange triangles."""
+    bounds = np.array([s.bound for s in steps])
+    at = np.arange(len(bounds)) / 2
+    ax.plot(at, bounds, color=BOUND, drawstyle="steps-post", lw=1.5, label="bound $L$")
+    for half, color, marker in (("inference", Q, "o"), ("learning", THETA, "^")):
+        chosen = [s.half == half for s in steps]
+        ax.scatter(at[chosen], bounds[chosen], color=color, marker=marker, zorder=3, label=half)
+    ax.set(xlabel="iteration", ylabel="nats")
+    ax.legend()
+    return ax
+
+
+def histogram(ax: Axes, x: Array, density=None, *, bins: int = 30, label="data") -> Axes:
+    """Draw data x (N,) as a grey histogram of density; `density` (grid, values) as a curve."""
+    ax.hist(x, bins=bins, density=True, color=DATA, alpha=0.4, label=label)
+    if density is not None:
+        ax.plot(*density, color=THETA, label=r"$p(x|\theta)$")
+    ax.set(xlabel="$x$", ylabel="density")
+    return ax
+
+
+# ------------------------------------------------------------------ 03 Gaussian mixture
+
+
+def ellipse(ax: Axes, mean: Array, cov: Array, *, color=THETA, radius: float = 2.0, **kwargs):
+    """Draw the points at Mahalanobis distance `radius` from the mean."""
+    var, axes = np.linalg.eigh(cov)
+    width, height = 2 * radius * np.sqrt(np.maximum(var, 0))
+    angle = np.degrees(np.arctan2(axes[1, 0], axes[0, 0]))
+    style = {"fill": False, "lw": 2} | kwargs
+    ax.add_patch(Ellipse(mean, width, height, angle=angle, color=color, **style))
+    return ax
+
+
+def mixture(ax: Axes, x: Array, model, probs: Array | None = None, *, labels=("$x_1$", "$x_2$")):
+    """Draw data (N, 2), coloured by responsibility where given, and the components' ellipses."""
+    colors = np.array([plt.matplotlib.colors.to_rgb(c) for c in COMPONENTS])
+    face = DATA if probs is None else np.clip(probs @ colors[: probs.shape[1]], 0, 1)
+    ax.scatter(*x.T, s=14, c=face, alpha=0.75, linewidths=0)
+    for k, (mean, cov) in enumerate(zip(model.means, model.covs, strict=True)):
+        color, marker = COMPONENTS[k % 7], MARKERS[k % 7]
+        ellipse(ax, mean, cov, color=color)
+        ax.plot(*mean, marker=marker, color=color, mec="white", ms=10)
+    ax.set(xlabel=labels[0], ylabel=labels[1])
+    return ax
+
+
+def means_as_images(ax: Axes, means: Array, shape: tuple[int, int], *, columns: int) -> Axes:
+    """Draw the means (K, D) of a mixture of images, dark ink on white."""
+    return images(ax, 1 - means.reshape(-1, *shape), columns=columns, vmin=0, vmax=1, gap=1)

@@ -1,0 +1,717 @@
+"""The data: files verified, downloads atomic, generated sets true to what they say of themselves.
+
+The only network here is a server on 127.0.0.1.
+"""
+
+import gzip
+import hashlib
+import re
+import threading
+from collections import Counter
+from dataclasses import FrozenInstanceError
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import numpy as np
+import pytest
+
+from lfm import data
+from lfm.faces import CONTINUOUS, FACTORS
+
+README = (data.BUNDLED / "README.md").read_text(encoding="utf-8")
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+# ------------------------------------------------------------------ load
+
+
+def saved(path, array, **arrays):
+    """Write an array (or, for a .npz, several) and return the sha256 of the file."""
+    if path.suffix == ".npz":
+        np.savez(path, **({"a": array} if array is not None else {}), **arrays)
+    else:
+        np.save(path, array)
+    return sha256(path.read_bytes())
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
+def test_load_returns_what_was_saved(tmp_path, name):
+    array = np.arange(12.0).reshape(3, 4)
+    checksum = saved(tmp_path / name, array)
+    loaded = data.load(str(tmp_path / name), checksum.upper())
+    assert loaded.dtype == array.dtype
+    np.testing.assert_array_equal(loaded, array)
+    loaded[:] = 0  # fresh, and the caller's own
+    np.testing.assert_array_equal(data.load(tmp_path / name, checksum), array)
+
+
+def test_load_reads_a_csv_below_one_header_line(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"time,wait\n1.5,2\n3,-4e1\n")
+    np.testing.assert_array_equal(data.load(path, sha256(path.read_bytes())), [[1.5, 2], [3, -40]])
+
+
+def test_load_chooses_among_the_arrays_of_an_npz(tmp_path):
+    path = tmp_path / "several.npz"
+    checksum = saved(path, None, images=np.ones(3), labels=np.arange(3))
+    np.testing.assert_array_equal(data.load(path, checksum, key="labels"), [0, 1, 2])
+    for key in (None, "label"):
+        with pytest.raises(ValueError, match=r"several\.npz.*key.*images, labels"):
+            data.load(path, checksum, key=key)
+
+
+def flip_a_bit(content):
+    return content[:70] + bytes([content[70] ^ 1]) + content[71:]
+
+
+@pytest.mark.parametrize(
+    "damage", [flip_a_bit, lambda c: c[:-8], lambda c: c + b"\0", lambda c: b""]
+)
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.csv"])
+def test_load_refuses_altered_cut_and_appended_files(tmp_path, name, damage):
+    path = tmp_path / name
+    if path.suffix == ".csv":
+        path.write_bytes(b"a,b\n" + b"1,2\n" * 50)
+    else:
+        saved(path, np.arange(50))
+    wanted = sha256(path.read_bytes())
+    path.write_bytes(damage(path.read_bytes()))
+    found = sha256(path.read_bytes())
+    with pytest.raises(ValueError, match=f"{re.escape(str(path))}.*{found}.*wanted {wanted}"):
+        data.load(path, wanted)
+
+
+def test_load_never_unpickles(tmp_path, monkeypatch):
+    class Bomb:
+        def __reduce__(self):
+            return (pytest.fail, ("a pickle was executed",))
+
+    for name in ("a.npy", "a.npz"):
+        checksum = saved(tmp_path / name, np.array([Bomb()], dtype=object))
+        with pytest.raises(ValueError, match=rf"{name}.*cannot be read.*allow_pickle=False"):
+            data.load(tmp_path / name, checksum)
+    (tmp_path / "raw.npy").write_bytes(b"\x80\x04N.")  # a bare pickle under the name of an array
+    with pytest.raises(ValueError, match=r"raw.npy cannot be read"):
+        data.load(tmp_path / "raw.npy", sha256(b"\x80\x04N."))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.npy", b"", "cannot be read"),
+        ("a.npy", b"no array", "cannot be read"),
+        ("a.npz", b"PK\x03\x04 no archive", "cannot be read"),
+        ("a.csv", b"a,b\n", "cannot be read.*no data"),
+        ("a.csv", b"a,b\n1,2\n3\n", "cannot be read.*columns"),
+        ("a.csv", b"a,b\n1,two\n", "cannot be read.*two"),
+        ("a.csv", b"a,b\n1,\xff\xfe\n", "cannot be read"),
+        ("a.txt", b"1 2", "wanted .npy, .npz or .csv"),
+    ],
+)
+def test_load_says_what_it_cannot_read(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=f"{name} {message}" if "can" in message else message):
+        data.load(tmp_path / name, sha256(content))
+
+
+def test_load_refuses_what_is_not_numbers(tmp_path):
+    for array in (np.array(["a"]), np.array([1j]), np.zeros(1, dtype=[("a", float)])):
+        checksum = saved(tmp_path / "a.npy", array)
+        with pytest.raises(ValueError, match=r"a\.npy holds .* values; wanted real numbers"):
+            data.load(tmp_path / "a.npy", checksum)
+    checksum = saved(tmp_path / "b.npy", np.ones(2))
+    with pytest.raises(ValueError, match=r"key is 'x'; only a \.npz"):
+        data.load(tmp_path / "b.npy", checksum, key="x")
+
+
+@pytest.mark.parametrize("wrong", ["", "abc", "g" * 64, "0" * 63, "0" * 65, None, 5, b"0" * 64])
+def test_sha256_must_be_a_sha256(tmp_path, wrong):
+    with pytest.raises(ValueError, match=r"sha256 is .*; wanted 64 hexadecimal digits"):
+        data.load(tmp_path / "a.npy", wrong)
+    with pytest.raises(ValueError, match=r"sha256 is .*; wanted 64 hexadecimal digits"):
+        data.fetch("http://127.0.0.1:1/a", tmp_path / "a", wrong)
+
+
+def test_load_names_the_file_that_is_missing(tmp_path):
+    for path in (tmp_path / "missing.npy", tmp_path):  # a folder is no file
+        with pytest.raises(FileNotFoundError, match=re.escape(f"{path} does not exist")):
+            data.load(path, "0" * 64)
+
+
+# ------------------------------------------------------------------ fetch
+
+CONTENT = bytes(range(256)) * 2000
+
+
+@pytest.fixture
+def server():
+    """A server on the loopback whose `files` say what it sends; `asked` counts the requests."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            name = self.path.lstrip("/")
+            server.asked[name] += 1
+            if name not in server.files:
+                return self.send_error(404)
+            self.send_response(200)
+            if name.startswith("announced"):  # promises all of it, then sends less
+                self.send_header("Content-Length", str(2 * len(server.files[name])))
+            self.end_headers()
+            if name.startswith("slow"):
+                server.both_asked.wait(timeout=10)
+                server.answer.wait(timeout=10)
+            self.wfile.write(server.files[name])
+            return None
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.url = f"http://127.0.0.1:{server.server_port}/"
+    server.asked = Counter()
+    server.both_asked, server.answer = threading.Barrier(3), threading.Barrier(3)
+    server.files = {
+        "good": CONTENT,
+        "slow": CONTENT,
+        "wrong": CONTENT[::-1],
+        "cut": CONTENT[:1000],
+        "announced-cut": CONTENT[:1000],
+    }
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_fetch_downloads_once(tmp_path, server):
+    path = tmp_path / "new" / "folder" / "file"
+    assert data.fetch(server.url + "good", str(path), sha256(CONTENT)) == path
+    assert path.read_bytes() == CONTENT
+    assert data.fetch(server.url + "good", path, sha256(CONTENT)) == path
+    assert server.asked == {"good": 1}
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["cut", "announced-cut", "wrong", "missing"])
+@pytest.mark.parametrize("before", [None, b"an older file"])
+def test_fetch_that_fails_leaves_everything_as_it_was(tmp_path, server, name, before):
+    path = tmp_path / "file"
+    if before is not None:
+        path.write_bytes(before)
+    kind, reason = (OSError, "404") if name == "missing" else ((OSError, ValueError), "")
+    with pytest.raises(kind, match=f"(?s)file could not be fetched.*{name}.*{reason}"):
+        data.fetch(server.url + name, path, sha256(CONTENT))
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+def test_fetch_says_what_came_where_every_mirror_sends_other_bytes(tmp_path, server):
+    with pytest.raises(ValueError) as error:
+        data.fetch([server.url + "cut", server.url + "wrong"], tmp_path / "f", sha256(CONTENT))
+    for part in (
+        "cut",
+        "1000 bytes",
+        "wrong",
+        f"{len(CONTENT)} bytes",
+        f"wanted {sha256(CONTENT)}",
+    ):
+        assert part in str(error.value)
+
+
+def test_fetch_replaces_a_file_that_is_not_the_right_one(tmp_path, server):
+    path = tmp_path / "file"
+    path.write_bytes(b"an older file")
+    data.fetch(server.url + "good", path, sha256(CONTENT))
+    assert path.read_bytes() == CONTENT
+
+
+def test_fetch_tries_the_mirrors_in_order(tmp_path, server):
+    dead = "http://127.0.0.1:1/dead"
+    mirrors = [dead, *(server.url + name for name in ("missing", "wrong", "good", "cut"))]
+    path = data.fetch(mirrors, tmp_path / "file", sha256(CONTENT))
+    assert path.read_bytes() == CONTENT
+    assert list(server.asked) == ["missing", "wrong", "good"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_fetch_lists_the_reason_of_each_mirror(tmp_path, server):
+    mirrors = ["http://127.0.0.1:1/dead", server.url + "wrong", "no address"]
+    with pytest.raises(OSError, match=r"(?s)dead: Conn.*wrong: .*wanted.*no address: Invalid"):
+        data.fetch(mirrors, tmp_path / "file", sha256(CONTENT))
+
+
+def test_two_fetches_at_once_do_not_meet(tmp_path, server):
+    path, failures = tmp_path / "file", []
+
+    def fetch():
+        try:
+            data.fetch(server.url + "slow", path, sha256(CONTENT))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=fetch) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    server.both_asked.wait(timeout=10)  # neither has had an answer yet: both are under way
+    files = list(tmp_path.iterdir())
+    server.answer.wait(timeout=10)
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(files) == 2  # each writes to a file of its own, and none has the name
+    assert path not in files
+    assert path.read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("wrong", [[], 5, [None], b"http://127.0.0.1:1/"])
+def test_fetch_wants_an_address(tmp_path, wrong):
+    with pytest.raises(TypeError, match=r"url is .*; wanted an address"):
+        data.fetch(wrong, tmp_path / "file", "0" * 64)
+
+
+def test_downloads_are_kept_where_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("LFM_CACHE", str(tmp_path / "here"))
+    assert data.cache_folder() == tmp_path / "here"
+    monkeypatch.delenv("LFM_CACHE")
+    assert data.cache_folder().name == "lfm"
+
+
+# ------------------------------------------------------------------ bundled sets
+
+
+def readme_sha256(label: str) -> str:
+    return re.search(rf"\| {re.escape(label)} \| ([0-9a-f]{{64}}) \|", README).group(1)
+
+
+@pytest.mark.parametrize("name", list(data._SHA256))
+def test_bundled_files_code_and_readme_agree(name):
+    found = sha256((data.BUNDLED / name).read_bytes())
+    assert found == data._SHA256[name] == readme_sha256(f"`{name}`")
+
+
+def test_no_file_is_bundled_without_being_described():
+    files = {path.name for path in data.BUNDLED.iterdir()} - {"README.md"}
+    assert files == set(data._SHA256)
+
+
+@pytest.mark.parametrize("file", [*data._FULL["mnist"]])
+def test_the_readme_names_the_checksums_of_the_full_sets(file):
+    row = (
+        f"| `{file}-ubyte.gz` | {data._FULL['mnist'][file]} | {data._FULL['fashion-mnist'][file]} |"
+    )
+    assert row in README
+
+
+ARRAYS = {
+    "`faithful.csv` (float64)": lambda: data.old_faithful(),
+    "`digits8x8.npz` images": lambda: data.digits().images,
+    "`digits8x8.npz` labels": lambda: data.digits().labels,
+    "`mnist5k.npz` images": lambda: data.mnist().images,
+    "`mnist5k.npz` labels": lambda: data.mnist().labels,
+    "`fashion5k.npz` train_images": lambda: data.fashion().images,
+    "`fashion5k.npz` train_labels": lambda: data.fashion().labels,
+    "`fashion5k.npz` test_images": lambda: data.fashion(train=False).images,
+    "`fashion5k.npz` test_labels": lambda: data.fashion(train=False).labels,
+}
+
+
+@pytest.mark.parametrize("label", list(ARRAYS))
+def test_bundled_arrays_are_those_of_the_readme_and_fresh(label):
+    array = ARRAYS[label]()
+    assert sha256(np.ascontiguousarray(array).tobytes()) == readme_sha256(label)
+    array[:] = 0
+    assert sha256(np.ascontiguousarray(ARRAYS[label]()).tobytes()) == readme_sha256(label)
+
+
+def test_old_faithful_is_the_geyser():
+    x = data.old_faithful()
+    assert x.shape == (272, 2)
+    assert x.dtype == np.float64
+    np.testing.assert_array_equal(x[0], [3.6, 79])
+    np.testing.assert_allclose(x.mean(axis=0), [3.487783, 70.897059], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("images", "shape", "each"),
+    [
+        (data.digits, (1797, 8, 8), None),
+        (data.mnist, (5000, 28, 28), 500),
+        (data.fashion, (5000, 28, 28), 500),
+        (lambda: data.fashion(train=False), (1000, 28, 28), 100),
+    ],
+)
+def test_images_have_one_shape_and_one_scale(images, shape, each):
+    images = images()
+    assert images.images.shape == shape
+    assert images.images.dtype == images.labels.dtype == np.uint8
+    counts = np.bincount(images.labels)
+    assert len(counts) == 10
+    assert counts.sum() == shape[0]
+    assert each is None or (counts == each).all()
+    x = images.x
+    assert x.shape == (shape[0], shape[1] * shape[2])
+    assert x.dtype == np.float64
+    assert (x.min(), x.max()) == (0, 1)
+    np.testing.assert_array_equal(x[7].reshape(shape[1:]) * images.white, images.images[7])
+    with pytest.raises(FrozenInstanceError):
+        images.labels = None
+
+
+def test_a_missing_checkout_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "BUNDLED", tmp_path)
+    for read in (data.old_faithful, data.digits, data.mnist, data.fashion):
+        with pytest.raises(FileNotFoundError, match="beside lfm/ in the folder of the course"):
+            read()
+
+
+def test_the_bundled_mnist_has_no_test_images():
+    with pytest.raises(ValueError, match=r"train=False .* full=True"):
+        data.mnist(train=False)
+
+
+# ------------------------------------------------------------------ full sets
+
+
+def idx(array) -> bytes:
+    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
+
+
+@pytest.mark.parametrize(("name", "read"), [("mnist", data.mnist), ("fashion-mnist", data.fashion)])
+def test_full_sets_come_from_a_mirror_once(tmp_path, server, monkeypatch, name, read):
+    sets = {}
+    for part, n in (("train", 5), ("t10k", 2)):
+        sets[f"{part}-images-idx3"] = np.arange(n * 6).reshape(n, 2, 3) + n
+        sets[f"{part}-labels-idx1"] = np.arange(n) + n
+    server.files = {f"{k}-ubyte.gz": gzip.compress(idx(v)) for k, v in sets.items()}
+    checksums = {k: sha256(server.files[f"{k}-ubyte.gz"]) for k in sets}
+    monkeypatch.setitem(data._FULL, name, checksums)
+    monkeypatch.setitem(data._MIRRORS, name, ("http://127.0.0.1:1/", server.url))
+    monkeypatch.setenv("LFM_CACHE", str(tmp_path))
+    for train, part in ((True, "train"), (False, "t10k"), (True, "train")):
+        images = read(full=True, train=train)
+        np.testing.assert_array_equal(images.images, sets[f"{part}-images-idx3"])
+        np.testing.assert_array_equal(images.labels, sets[f"{part}-labels-idx1"])
+        images.images[:] = 0  # writable, and not what the next call returns
+    assert set(server.asked.values()) == {1}
+    assert {p.name for p in (tmp_path / name).iterdir()} == set(server.files)
+
+
+def test_mirrors_are_folders_and_every_set_has_two():
+    for name, mirrors in data._MIRRORS.items():
+        assert len(mirrors) >= 2
+        assert all(re.fullmatch(r"https?://.*/", mirror) for mirror in mirrors)
+        assert len(set(data._FULL[name].values())) == 4
+
+
+GOOD = idx(np.arange(6).reshape(1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "wanted an IDX header"),
+        (GOOD[:3], "wanted an IDX header"),
+        (GOOD[:9], "wanted an IDX header"),
+        (b"\0\0\x0d" + GOOD[3:], "wanted an IDX header"),  # float32
+        (b"\0\0\x08\0" + GOOD[4:], "wanted an IDX header"),  # no dimension
+        (GOOD[:-1], r"holds 5 values; its header says \(1, 2, 3\)"),
+        (GOOD + b"\0", r"holds 7 values; its header says \(1, 2, 3\)"),
+        (b"\0\0\x08\x03" + b"\xff" * 12, "holds 0 values; its header says"),  # would overflow
+    ],
+)
+def test_a_faulty_idx_file_is_refused(content, message):
+    np.testing.assert_array_equal(data._parse_idx(GOOD, "good"), [[[0, 1, 2], [3, 4, 5]]])
+    with pytest.raises(ValueError, match=f"some-file.*{message}"):
+        data._parse_idx(content, "some-file")
+
+
+# ------------------------------------------------------------------ faces
+
+NEUTRAL = dict.fromkeys(FACTORS, 0)
+
+
+def test_the_same_seed_draws_the_same_faces():
+    one, two = data.faces(40, rng=5), data.faces(40, rng=np.random.default_rng(5))
+    assert one.images.tobytes() == two.images.tobytes()
+    assert one.factors.tobytes() == two.factors.tobytes()
+    assert not np.array_equal(one.images, data.faces(40, rng=6).images)
+
+
+def test_a_face_is_a_function_of_its_factors_alone():
+    many = data.faces(70, rng=0)  # more than are drawn at once
+    for i in (0, 31, 32, 69):
+        alone = data.faces(1, rng=1, **dict(zip(FACTORS, many.factors[i], strict=True)))
+        np.testing.assert_array_equal(alone.images[0], many.images[i])
+
+
+def test_faces_have_the_shapes_that_they_say():
+    faces = data.faces(7, rng=0)
+    assert faces.images.shape == (7, 32, 32)
+    assert faces.images.dtype == np.uint8
+    assert faces.factors.shape == (7, 9)
+    assert faces.factors.dtype == np.float64
+    assert faces.names == FACTORS
+    np.testing.assert_array_equal(faces.x, faces.images.reshape(7, 1024) / 255)
+    np.testing.assert_array_equal(faces.column("glasses"), faces.factors[:, 7])
+    with pytest.raises(ValueError, match="name is 'nose'; wanted one of face_width"):
+        faces.column("nose")
+
+
+KNOWN = [
+    (
+        NEUTRAL,
+        [
+            [225, 230, 233, 235, 235, 234, 231, 226],
+            [221, 226, 130, 100, 113, 88, 227, 222],
+            [216, 221, 90, 223, 95, 96, 173, 217],
+            [212, 171, 181, 192, 222, 191, 75, 213],
+            [207, 157, 205, 165, 230, 126, 189, 209],
+            [203, 155, 206, 235, 237, 209, 75, 204],
+            [198, 203, 207, 225, 227, 209, 204, 200],
+            [194, 199, 171, 162, 189, 154, 200, 195],
+        ],
+    ),
+    (
+        dict.fromkeys(FACTORS, 0.8) | {"glasses": 1, "hair_shape": 1},
+        [
+            [225, 230, 233, 193, 117, 234, 231, 226],
+            [221, 226, 138, 127, 161, 160, 162, 222],
+            [216, 111, 145, 165, 142, 142, 143, 217],
+            [212, 127, 228, 167, 237, 220, 139, 213],
+            [207, 204, 138, 233, 58, 13, 112, 189],
+            [203, 113, 209, 236, 237, 203, 129, 204],
+            [198, 110, 130, 226, 227, 195, 134, 200],
+            [194, 135, 128, 162, 189, 129, 119, 195],
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("fixed", "pixels"), KNOWN)
+def test_a_known_face_has_known_pixels(fixed, pixels):
+    """The drawing is data of the course: whoever changes it changes every notebook."""
+    image = data.faces(1, rng=0, **fixed).images[0].astype(int)
+    assert np.abs(image[1::4, 1::4] - pixels).max() <= 1  # a rounding, on another machine
+
+
+def test_faces_use_the_range_of_grey():
+    images = data.faces(500, rng=0).images
+    assert images.min() < 30
+    assert images.max() > 240
+    assert images.std(axis=0).max() > 60  # pixels that vary much
+    assert (images.std(axis=0) > 5).mean() > 0.4
+
+
+# Where a factor may change the image (rows, columns); elsewhere it must not
+WHERE = {
+    "face_width": (slice(0, 29), slice(1, 31)),
+    "hair_length": (slice(14, 32), slice(2, 30)),
+    "hair_tone": (slice(0, 27), slice(2, 30)),
+    "eye_size": (slice(12, 21), slice(8, 24)),
+    "eye_spacing": (slice(11, 21), slice(7, 25)),
+    "brow_angle": (slice(10, 16), slice(8, 24)),
+    "mouth_curve": (slice(20, 27), slice(11, 21)),
+    "glasses": (slice(12, 23), slice(6, 26)),
+    "hair_shape": (slice(0, 27), slice(2, 30)),
+}
+
+
+@pytest.mark.parametrize("shape", [0, 1, 2])
+@pytest.mark.parametrize("name", FACTORS)
+def test_each_factor_is_seen_in_its_own_place(name, shape):
+    low, high = {"glasses": (0, 1), "hair_shape": (shape, (shape + 1) % 3)}.get(name, (-1, 1))
+    fixed = NEUTRAL | {"hair_shape": shape} | {name: [low, high]}
+    a, b = data.faces(2, rng=0, **fixed).images.astype(int)
+    change = np.abs(a - b)
+    assert (change > 40).sum() >= 12  # pixels that change by what an eye sees
+    change[WHERE[name]] = 0
+    assert change.max() == 0
+
+
+@pytest.mark.parametrize("name", list(CONTINUOUS))
+def test_a_small_step_changes_a_face_a_little(name):
+    steps = np.linspace(-1, 1, 41)
+    images = data.faces(41, rng=0, **(NEUTRAL | {name: steps})).images.astype(float)
+    change = np.abs(np.diff(images, axis=0)).mean(axis=(1, 2))
+    assert change.min() > 0  # no dead range
+    assert change.max() < 4  # of 255, so no jump
+
+
+def test_factors_are_independent_and_distributed_as_stated():
+    n = 4000
+    factors = data.faces(n, rng=0).factors
+    continuous, glasses, shape = factors[:, :7], factors[:, 7], factors[:, 8]
+    assert np.abs(continuous).max() <= 1
+    assert (np.abs(continuous).max(axis=0) > 0.99).all()
+    assert (np.abs(continuous.mean(axis=0)) < 4.5 / np.sqrt(3 * n)).all()
+    # The variance of u² for uniform u is 4/45
+    assert (np.abs((continuous**2).mean(axis=0) - 1 / 3) < 4.5 * np.sqrt(4 / 45 / n)).all()
+    assert set(glasses) == {0, 1}
+    assert abs(glasses.mean() - 0.5) < 4.5 * 0.5 / np.sqrt(n)
+    assert set(shape) == {0, 1, 2}
+    counts = np.bincount(shape.astype(int))
+    assert (np.abs(counts / n - 1 / 3) < 4.5 * np.sqrt(2 / 9 / n)).all()
+    correlation = np.corrcoef(factors.T) - np.eye(9)
+    assert np.abs(correlation).max() < 4.5 / np.sqrt(n)
+
+
+def test_fixed_factors_hold_and_leave_the_others_alone():
+    free = data.faces(5, rng=3)
+    curve = np.linspace(-1, 1, 5)
+    fixed = data.faces(5, rng=3, glasses=True, mouth_curve=curve, hair_shape=np.int8(2))
+    np.testing.assert_array_equal(fixed.column("mouth_curve"), curve)
+    np.testing.assert_array_equal(fixed.column("glasses"), 1)
+    np.testing.assert_array_equal(fixed.column("hair_shape"), 2)
+    np.testing.assert_array_equal(fixed.factors[:, :6], free.factors[:, :6])
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"nose": 0}, "nose is no factor of a face; wanted one of face_width"),
+        ({"mouth_curve": 1.01}, "mouth_curve is 1.01; wanted between -1 and 1"),
+        ({"mouth_curve": [0, 0, -2]}, "mouth_curve is -2; wanted between -1 and 1"),
+        ({"eye_size": np.nan}, "eye_size has 1 values that are not finite"),
+        ({"eye_size": [0, np.inf, 0]}, "eye_size has 1 values that are not finite"),
+        ({"glasses": 0.5}, "glasses is 0.5; wanted one of"),
+        ({"glasses": 2}, "glasses is 2; wanted one of"),
+        ({"hair_shape": 3}, "hair_shape is 3; wanted one of"),
+        ({"hair_tone": [0, 0]}, r"hair_tone has shape \(2,\); wanted one number or 3"),
+        ({"hair_tone": [[0, 0, 0]]}, r"hair_tone has shape \(1, 3\)"),
+    ],
+)
+def test_a_factor_that_cannot_be_is_refused(fixed, message):
+    with pytest.raises(ValueError, match=message):
+        data.faces(3, rng=0, **fixed)
+
+
+def test_a_factor_is_a_number():
+    for wrong in ("wide", None):
+        with pytest.raises(TypeError, match="face_width"):
+            data.faces(3, rng=0, face_width=wrong)
+
+
+# ------------------------------------------------------------------ bars and toys
+
+
+def test_bars_have_the_mean_and_covariance_of_their_model():
+    n, size, prob, noise = 20000, 3, 0.3, 0.2
+    bars = data.bars(n, rng=0, size=size, prob=prob, noise=noise)
+    w = bars.loadings
+    assert bars.x.shape == (n, 9)
+    assert bars.z.shape == (n, 6)
+    assert w.shape == (9, 6)
+    np.testing.assert_array_equal(w[:, 0].reshape(3, 3), [[1, 1, 1], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(w[:, 5].reshape(3, 3), [[0, 0, 1], [0, 0, 1], [0, 0, 1]])
+    assert set(bars.z.ravel()) == {0, 1}
+    mean, cov = w.sum(axis=1) * prob, w @ w.T * prob * (1 - prob) + noise**2 * np.eye(9)
+    assert_moments(bars.x, mean, cov)
+    assert_moments(bars.z, np.full(6, prob), prob * (1 - prob) * np.eye(6))
+    assert_moments(bars.x - bars.z @ w.T, np.zeros(9), noise**2 * np.eye(9))
+
+
+def test_bars_are_on_once_an_orientation_unless_told_otherwise():
+    bars = data.bars(5000, rng=0)
+    assert bars.x.shape == (5000, 16)
+    assert abs(bars.z.mean() - 1 / 4) < 4.5 * np.sqrt(3 / 16 / bars.z.size)
+    clean = data.bars(50, rng=0, prob=1, noise=0)
+    np.testing.assert_array_equal(clean.x, 2)  # every pixel lies on two bars
+    np.testing.assert_array_equal(data.bars(50, rng=0, prob=0.0, noise=0.0).x, 0)
+
+
+TOYS = [data.three_blobs, data.overlapping, data.thin_blobs]
+
+
+@pytest.mark.parametrize("toy", TOYS)
+def test_toys_are_drawn_from_the_mixture_that_they_state(toy):
+    n = 20000
+    toy = toy(n, rng=0)
+    k = len(toy.weights)
+    assert toy.x.shape == (n, 2)
+    assert toy.z.shape == (n,)
+    assert toy.means.shape == (k, 2)
+    assert toy.covs.shape == (k, 2, 2)
+    assert toy.weights.sum() == pytest.approx(1, abs=1e-15)
+    shares = np.bincount(toy.z, minlength=k) / n
+    assert (np.abs(shares - toy.weights) < 4.5 * np.sqrt(toy.weights / n)).all()
+    for j in range(k):
+        assert_moments(toy.x[toy.z == j], toy.means[j], toy.covs[j])
+
+
+def test_the_toys_show_what_they_are_for():
+    blobs = data.three_blobs(2000, rng=0)
+    distance = np.linalg.norm(blobs.x[:, None] - blobs.means, axis=2)
+    assert (distance.argmin(axis=1) == blobs.z).mean() > 0.95  # well separated
+    cross = data.overlapping(2000, rng=0)
+    np.testing.assert_array_equal(cross.means[0], cross.means[1])  # no centre tells them apart
+    for cov in data.thin_blobs(10, rng=0).covs:
+        assert np.linalg.cond(cov) == pytest.approx(1e6)
+
+
+def assert_moments(x, mean, cov):
+    """Sample mean and covariance agree with the truth within 5 standard errors of this sample."""
+    n, centred = len(x), x - mean
+    products = centred[:, :, None] * centred[:, None, :]
+    for sample, truth in ((centred, 0), (products, cov)):
+        error = np.abs(sample.mean(axis=0) - truth)
+        assert (error <= 5 * sample.std(axis=0) / np.sqrt(n) + 1e-15).all()
+
+
+GENERATED = [data.faces, data.bars, *TOYS]
+
+
+@pytest.mark.parametrize("generate", GENERATED)
+def test_generated_sets_are_the_same_for_the_same_seed(generate):
+    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    one, two, other = generate(9, rng=4), generate(9, rng=4), generate(9, rng=5)
+    np.testing.assert_array_equal(one.x, two.x)
+    assert not np.array_equal(one.x, other.x)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)  # noqa: NPY002
+    rng = np.random.default_rng(4)
+    np.testing.assert_array_equal(generate(9, rng=rng).x, one.x)
+    assert not np.array_equal(generate(9, rng=rng).x, one.x)  # the generator has moved on
+
+
+@pytest.mark.parametrize("generate", GENERATED)
+@pytest.mark.parametrize(
+    ("n", "rng", "kind", "message"),
+    [
+        (0, 0, ValueError, "n is 0; wanted at least 1"),
+        (-3, 0, ValueError, "n is -3"),
+        (True, 0, TypeError, "n is True"),
+        (2.0, 0, TypeError, "n is 2.0"),
+        (None, 0, TypeError, "n is None"),
+        (2, None, TypeError, "rng is None"),
+        (2, True, TypeError, "rng is True"),
+        (2, "seed", TypeError, "rng is 'seed'"),
+        (2, -1, ValueError, "rng is -1"),
+    ],
+)
+def test_generated_sets_refuse_bad_counts_and_seeds(generate, n, rng, kind, message):
+    with pytest.raises(kind, match=message):
+        generate(n, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kind", "message"),
+    [
+        ({"size": 0}, ValueError, "size is 0"),
+        ({"size": True}, TypeError, "size is True"),
+        ({"size": 2.5}, TypeError, "size is 2.5"),
+        ({"prob": -0.1}, ValueError, "prob is -0.1"),
+        ({"prob": 1.1}, ValueError, "prob is 1.1; wanted a number between 0 and 1"),
+        ({"prob": np.nan}, ValueError, "prob is nan"),
+        ({"prob": "often"}, TypeError, "prob is 'often'"),
+        ({"noise": -1}, ValueError, "noise is -1"),
+        ({"noise": np.inf}, ValueError, "noise is inf"),
+        ({"noise": None}, TypeError, "noise is None"),
+    ],
+)
+def test_bars_refuse_what_cannot_be(wrong, kind, message):
+    with pytest.raises(kind, match=message):
+        data.bars(3, rng=0, **wrong)

@@ -1,0 +1,58 @@
+"""The three files that say what the course needs agree, and nothing else is imported."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+ALLOWED_IN_LFM = {"numpy", "scipy", "matplotlib", "torch", "tqdm", "pooch", "lfm"}
+
+
+def bounds(lines) -> dict[str, str]:
+    """Return {name: lower bound} of requirement lines, in pip's spelling or conda's."""
+    found = {}
+    for line in lines:
+        name, bound = re.fullmatch(r"\s*(?:- )?([A-Za-z0-9_-]+)\s*>=\s*([0-9.]+)\s*", line).groups()
+        found[name.lower()] = bound
+    return found
+
+
+def conda() -> dict[str, str]:
+    text = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    return bounds(re.findall(r"^ +- [A-Za-z0-9_-]+ *>=.*$", text, flags=re.M))
+
+
+def test_environment_yml_agrees_with_pyproject():
+    wanted = bounds([*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["test"]])
+    wanted["pytorch"] = wanted.pop("torch")
+    wanted["python"] = PROJECT["requires-python"].removeprefix(">=")
+    assert conda() == wanted
+
+
+def test_constraints_pin_every_requirement_at_or_above_its_lower_bound():
+    pins = {}
+    for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            name, version = line.split("==")  # fails on anything that is not an exact pin
+            pins[name.lower().replace("_", "-")] = version
+    assert "+" not in "".join(pins.values())  # a local version would tie it to one platform
+    for group in (PROJECT["dependencies"], *EXTRAS.values()):
+        for name, low in bounds(group).items():
+            as_numbers = [[int(part) for part in re.findall(r"\d+", v)] for v in (pins[name], low)]
+            assert as_numbers[0] >= as_numbers[1], name
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "lfm").glob("*.py")), ids=lambda p: p.name)
+def test_the_package_imports_only_its_few_dependencies(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        for name in names:
+            top = name.split(".")[0]
+            assert top in ALLOWED_IN_LFM or top in sys.stdlib_module_names, f"{path.name}: {name}"

@@ -1,0 +1,146 @@
+"""What every notebook keeps to, whatever it teaches. Outputs are compared by nbval, not here."""
+
+import re
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("[0-9]*.ipynb"))
+
+every_notebook = pytest.mark.parametrize("path", CHAPTERS + SOLUTIONS, ids=lambda p: p.stem)
+every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path):
+    return [c for c in read(path).cells if c.cell_type == "code"]
+
+
+def lines(cell) -> int:
+    return sum(bool(line.strip()) for line in cell.source.splitlines())
+
+
+def test_there_are_chapters_and_each_has_solutions():
+    assert len(CHAPTERS) >= 4
+    assert [p.name for p in CHAPTERS] == [p.name for p in SOLUTIONS]
+
+
+@every_notebook
+def test_every_code_cell_was_executed_once_and_in_order(path):
+    counts = [c.execution_count for c in code_cells(path)]
+    assert counts == list(range(1, len(counts) + 1))
+
+
+@every_notebook
+def test_no_output_is_an_error_a_warning_or_a_widget(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            assert output.output_type != "error", cell.id
+            assert output.get("name") != "stderr", cell.id
+            assert not any("widget" in kind for kind in output.get("data", {})), cell.id
+    assert "widgets" not in read(path).metadata
+
+
+@every_notebook
+def test_cells_are_short(path):
+    counts = [lines(c) for c in code_cells(path)]
+    assert max(counts) <= 15
+    assert statistics.median(counts) <= 6
+
+
+@every_chapter
+def test_a_chapter_has_the_rhythm_of_the_course(path):
+    cells = read(path).cells
+    code = "".join(c.cell_type[0] for c in cells)
+    assert "cccc" not in code  # at most three code cells in a row
+    assert sum(lines(c) for c in cells if c.cell_type == "code") <= 220
+    assert not re.search(r"^\s*class ", "\n".join(c.source for c in code_cells(path)), flags=re.M)
+
+
+@every_chapter
+def test_a_chapter_opens_and_closes_as_all_do(path):
+    cells = read(path).cells
+    for part in (
+        "**The question.**",
+        "**Where this stands.**",
+        "**You will be able to**",
+        "**Time.**",
+    ):
+        assert part in cells[0].source, part
+    text = "\n".join(c.source for c in cells)
+    for part in ("## What was gained", "**What breaks next.**", "## Exercises"):
+        assert part in text, part
+
+
+@pytest.mark.parametrize(
+    ("path", "after"), list(zip(CHAPTERS, CHAPTERS[1:], strict=False)), ids=lambda p: p.stem[:2]
+)
+def test_the_last_line_of_a_chapter_is_the_question_of_the_next(path, after):
+    last = read(path).cells[-1].source.splitlines()[-1].removeprefix("**Next.** ")
+    question = re.search(r"\*\*The question\.\*\* (.+)", read(after).cells[0].source)[1]
+    assert last == question
+
+
+@every_notebook
+def test_every_figure_has_a_text_for_readers_who_cannot_see_it(path):
+    for cell in code_cells(path):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                alt = output.metadata["image/png"]["alt"]
+                assert len(alt.split()) >= 8, cell.id
+                assert alt in output.data["text/plain"], cell.id
+            assert "image/svg+xml" not in output.get("data", {}), cell.id
+
+
+@every_notebook
+def test_nothing_of_one_machine_is_stored(path):
+    text = path.read_text(encoding="utf-8")
+    for trace in ("/home/", "/root/", "/tmp/", "C:\\\\", " at 0x", 'execution": {'):
+        assert trace not in text, trace
+
+
+@every_chapter
+def test_links_between_chapters_lead_somewhere(path):
+    for cell in read(path).cells:
+        for target in re.findall(r"\]\(([^)#]+\.ipynb)", cell.source):
+            assert (path.parent / target).exists(), target
+
+
+WITHOUT_NETWORK = """
+import socket, sys
+import nbformat
+class Refused(socket.socket):
+    def connect(self, address): raise AssertionError(f"tried to reach {address}")
+    connect_ex = connect
+socket.socket = Refused
+socket.getaddrinfo = socket.create_connection = Refused.connect
+import matplotlib; matplotlib.use("agg")
+scope = {"__name__": "__main__"}
+for cell in nbformat.read(sys.argv[1], as_version=4).cells:
+    if cell.cell_type == "code":
+        exec(compile(cell.source, cell.id, "exec"), scope)
+"""
+
+
+@every_chapter
+def test_a_chapter_runs_alone_with_sockets_blocked(path, tmp_path):
+    """A fresh process, another working folder, no cache and no network."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_NETWORK, str(path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list(tmp_path.iterdir()) == []  # it left nothing behind

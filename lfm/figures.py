@@ -103,6 +103,14 @@ def labelled_points(ax: Axes, x: Array, labels: Array, *, size: float = 12) -> A
     return ax
 
 
+def heat(ax: Axes, values: Array, *, title: str = "") -> Axes:
+    """Draw one number for each pixel, dark where it is large."""
+    ax.imshow(values, cmap="Blues", vmin=0)
+    ax.set_title(title)
+    ax.set_axis_off()
+    return ax
+
+
 def bars(ax: Axes, values: Array, *, color=Q, label=None, ticks=None, **kwargs) -> Axes:
     """Draw one bar for each value of z."""
     ax.bar(np.arange(len(values)), values, color=color, label=label, **kwargs)

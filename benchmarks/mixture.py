@@ -1,0 +1,133 @@
+"""One EM iteration of the Gaussian mixture against its peers, from the same parameters.
+
+Run it with `make bench`: one thread, peers interleaved, medians. Machines differ and are shared,
+so only ratios that were taken in the same run mean anything.
+"""
+
+import time
+import tracemalloc
+import warnings
+from statistics import median
+
+import numpy as np
+import torch
+from pomegranate.distributions import Normal
+from pomegranate.gmm import GeneralMixtureModel
+from sklearn.mixture import GaussianMixture as Peer
+from threadpoolctl import threadpool_limits
+
+from lfm import em
+from lfm.gaussian_mixture import GaussianMixture
+
+CASES = [(200_000, 16, 16), (1_000_000, 2, 3), (50_000, 64, 32)]  # N, D, K
+ROUNDS = 5
+MIB = 2**20
+
+
+def problem(n, d, k, rng):
+    """Return data from a mixture, and a starting point that is not the truth."""
+    a = rng.standard_normal((k, d, d)) / np.sqrt(d)
+    covs = a @ a.mT + 0.3 * np.eye(d)
+    means = 2 * rng.standard_normal((k, d))
+    x, _ = GaussianMixture(np.full(k, 1 / k), means, (covs + covs.mT) / 2).sample(n, rng=rng)
+    shifted = means + 0.3 * rng.standard_normal((k, d))
+    return x, GaussianMixture(np.full(k, 1 / k), shifted, [1.5 * np.eye(d)] * k)
+
+
+def ours(model, x):
+    """One iteration as `em.fit` makes it, both bounds included."""
+    stats = model.expect(x, model.infer(x))
+    model.lower_bound(stats)
+    new = model.learn(stats)
+    new.lower_bound(stats)
+    return new
+
+
+def sklearn_like(model, x, max_iter=1):
+    peer = Peer(
+        len(model.weights), reg_covar=0, tol=0, max_iter=max_iter, weights_init=model.weights,
+        means_init=model.means, precisions_init=np.linalg.inv(model.covs),
+    )  # fmt: skip
+    # What its first iteration needs, so that `_e_step` and `_m_step` can be timed alone.
+    peer._initialize(x, np.full((len(x), len(model.weights)), 1 / len(model.weights)))
+    return peer
+
+
+def sklearn_iteration(peer, x):
+    _, log_resp = peer._e_step(x)
+    peer._m_step(x, log_resp)
+
+
+def pomegranate_like(model):
+    parts = [
+        Normal(torch.tensor(m), torch.tensor(c))
+        for m, c in zip(model.means, model.covs, strict=True)
+    ]
+    return GeneralMixtureModel(parts, priors=torch.tensor(model.weights))
+
+
+def pomegranate_iteration(peer, x):
+    peer.summarize(x)
+    peer.from_summaries()
+
+
+def seconds(work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def extra_memory(work) -> float:
+    """Return the peak of what numpy allocated beyond what was there, MiB."""
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    work()
+    peak = tracemalloc.get_traced_memory()[1] - before
+    tracemalloc.stop()
+    return peak / MIB
+
+
+def gemm_rate() -> float:
+    """Return the measured speed of a large matrix product, FLOP/s."""
+    a = np.random.default_rng(0).random((1024, 1024))
+    return 2 * 1024**3 / min(seconds(lambda: a @ a) for _ in range(5))
+
+
+def report(n, d, k):
+    x, model = problem(n, d, k, np.random.default_rng(0))
+    theirs, xt = sklearn_like(model, x), torch.from_numpy(x)
+    times = {"lfm": [], "scikit-learn": [], "pomegranate": [], "floor": []}
+    flop = 4 * n * k * (1 + d + d * (d + 1) // 2)
+    for _ in range(ROUNDS):
+        fresh = GaussianMixture(model.weights, model.means, model.covs)
+        times["lfm"].append(seconds(lambda m=fresh: ours(m, x)))
+        times["scikit-learn"].append(seconds(lambda: sklearn_iteration(theirs, x)))
+        other = pomegranate_like(model)
+        times["pomegranate"].append(seconds(lambda p=other: pomegranate_iteration(p, xt)))
+        times["floor"].append(flop / gemm_rate())
+    fresh = GaussianMixture(model.weights, model.means, model.covs)
+    memory = (
+        extra_memory(lambda: ours(fresh, x)),
+        extra_memory(lambda: sklearn_iteration(theirs, x)),
+    )
+    part = x[:20_000]
+    fit = em.fit(model, part, max_iter=20, tol=0)
+    peer = Peer(
+        k, reg_covar=0, tol=0, max_iter=20, weights_init=model.weights, means_init=model.means,
+        precisions_init=np.linalg.inv(model.covs),
+    ).fit(part)  # fmt: skip
+    gap = abs(fit.bounds[-1] / len(part) - peer.score(part))
+    print(f"\nN = {n:,}, D = {d}, K = {k}")
+    for name, values in times.items():
+        ratio = median(v / o for v, o in zip(values, times["lfm"], strict=True))
+        print(f"  {name:13s} {1e3 * median(values):8.1f} ms   {ratio:5.2f} × lfm")
+    print(f"  extra memory: lfm {memory[0]:.1f} MiB, scikit-learn {memory[1]:.1f} MiB")
+    print(f"  after 20 iterations lfm and scikit-learn differ by {gap:.1e} nats per datum")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # scikit-learn's: that 20 iterations did not converge
+    torch.set_num_threads(1)
+    with threadpool_limits(1):
+        for case in CASES:
+            report(*case)

@@ -16,7 +16,8 @@ from scipy.linalg import cho_solve, solve_triangular
 
 Array = np.ndarray
 
-CHUNK_BYTES = 2**21
+# What a chunk and its scores may occupy: more falls out of the cache, less wastes calls.
+CHUNK_BYTES = 4_000_000
 # Above this κ, scores about one shared origin lose more than about 1e-10 nats to cancellation.
 SHARED_LIMIT = 1e6
 # T(y) has about D²/2 rows; beyond this D a chunk of it would no longer hold enough data.
@@ -96,7 +97,7 @@ class SharedOrigin:
 
     def __init__(self, quadratic: Quadratic):
         m, precs = quadratic.means - quadratic.center, quadratic.precs
-        d = m.shape[1]
+        k, d = m.shape
         self.center = quadratic.center[:, None]
         self.upper = np.triu_indices(d)
         pm = np.einsum("kij,kj->ki", precs, m)
@@ -105,7 +106,8 @@ class SharedOrigin:
         const = quadratic.consts - 0.5 * np.einsum("ki,ki->k", m, pm)
         self.eta = np.column_stack([const, pm, pairs])  # (K, P)
         self.total = np.zeros_like(self.eta)
-        self.size = max(224, CHUNK_BYTES // (8 * self.eta.shape[1]))
+        row = self.eta.shape[1] + 3 * k + d  # T(y); the scores, r and a spare; y
+        self.size = max(64, CHUNK_BYTES // (8 * row))
         self.buffer = np.empty((self.eta.shape[1], self.size))  # T(y) (P, n)
         self.buffer[0] = 1.0
 
@@ -143,7 +145,7 @@ class OwnOrigins:
         self.consts, self.means, self.chols = quadratic.consts, quadratic.means, quadratic.chols
         k, d = self.means.shape
         self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
-        self.size = max(64, CHUNK_BYTES // (8 * max(d, k)))
+        self.size = max(64, CHUNK_BYTES // (8 * (4 * d + 3 * k)))
 
     chunks = SharedOrigin.chunks
 
@@ -168,4 +170,4 @@ class OwnOrigins:
             self.ryy[k] += weighted @ y.T
 
     def result(self) -> tuple[Array, Array, Array, Array]:
-        return self.means, self.r, self.ry, self.ryy
+        return self.means, self.r, self.ry, 0.5 * (self.ryy + self.ryy.mT)

@@ -37,9 +37,10 @@ class MixtureStats(Stats):
     def scatter(self, means: Array) -> Array:
         """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D)."""
         shift = means - self.origin
-        cross = self.rx[:, :, None] * shift[:, None, :]  # (K, D, D)
-        outer = shift[:, :, None] * shift[:, None, :]
-        return self.rxx - cross - cross.mT + self.r[:, None, None] * outer
+        # (y - s)(y - s)ᵀ = y yᵀ - h sᵀ - s hᵀ with h = y - s/2: exactly symmetric when rounded
+        half = self.rx - 0.5 * self.r[:, None] * shift
+        cross = half[:, :, None] * shift[:, None, :]  # (K, D, D)
+        return self.rxx - (cross + cross.mT)
 
 
 class Responsibilities(Categorical):
@@ -163,7 +164,7 @@ class GaussianMixture:
                 _check_covariance(cov, means[k], f"component {k}")
         else:
             covs = self.prior.update(scatter, n_k)
-        return replace(self, weights=n_k / n_k.sum(), means=means, covs=_symmetric(covs))
+        return replace(self, weights=n_k / n_k.sum(), means=means, covs=covs)
 
     def lower_bound(self, stats: MixtureStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats, plus ln p(Σ) where there is a prior.
@@ -246,10 +247,6 @@ def _squared_distances(y: Array, centres: Array) -> Array:
     """Return ‖y_n - c_k‖², shape (N, K); never below 0, where rounding would put it."""
     squares = np.square(y).sum(axis=1)[:, None] - 2 * y @ centres.T + np.square(centres).sum(axis=1)
     return np.maximum(squares, 0.0)
-
-
-def _symmetric(covs: Array) -> Array:
-    return 0.5 * (covs + covs.mT)
 
 
 def _check_prior(prior, d: int) -> None:

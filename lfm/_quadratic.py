@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_solve, solve_triangular
+from scipy.special import xlogy
 
 Array = np.ndarray
 
@@ -41,45 +42,57 @@ class Quadratic:
     consts: Array  # a (K,)
     means: Array  # m (K, D)
     chols: Array  # (K, D, D)
-    center: Array  # (D,), a point amid the data
 
     @cached_property
     def precs(self) -> Array:
         eye = np.eye(self.means.shape[1])
         return np.stack([cho_solve((c, True), eye) for c in self.chols])
 
-    @cached_property
-    def kappa(self) -> float:
-        """How large the terms of a score about the center are, summed without their signs.
+    def kappa(self, center: Array) -> float:
+        """How large the terms of a score about `center` are, summed without their signs.
 
         Rounding is about 1e-16 of it. It does not depend on the units of the columns.
         """
         var = np.square(self.chols).sum(axis=2)  # (K, D)
-        extent = np.sqrt((var + np.square(self.means - self.center)).max(axis=0))  # (D,)
+        extent = np.sqrt((var + np.square(self.means - center)).max(axis=0))  # (D,)
         return float((np.abs(self.precs) @ extent @ extent).max())
 
-    def basis(self) -> "SharedOrigin | OwnOrigins":
-        shared = self.means.shape[1] <= SHARED_COLUMNS and self.kappa < SHARED_LIMIT
-        return SharedOrigin(self) if shared else OwnOrigins(self)
+    def basis(self, x: Array) -> "SharedOrigin | OwnOrigins":
+        """Return the fast way where it is accurate for these data, else the careful one."""
+        center = x[:1024].mean(axis=0, dtype=np.float64)
+        shared = x.shape[1] <= SHARED_COLUMNS and self.kappa(center) < SHARED_LIMIT
+        return SharedOrigin(self, center) if shared else OwnOrigins(self)
 
     def scores(self, x: Array) -> Iterator[tuple[slice, Array]]:
         """Yield rows of x and their scores (K, n), chunk by chunk."""
-        basis = self.basis()
+        basis = self.basis(x)
         for rows in basis.chunks(len(x)):
             yield rows, basis.scores(basis.expand(x[rows]))
 
-    def sums(self, x: Array, probs: Array | None = None) -> Sums:
-        """Return the sums over all data, with r = softmax of the scores, or with given r (N, K)."""
-        basis, entropy = self.basis(), 0.0
+    def sums(self, x: Array) -> Sums:
+        """Return the sums over all data with r = softmax of the scores."""
+        basis, entropy = self.basis(x), 0.0
         for rows in basis.chunks(len(x)):
             t = basis.expand(x[rows])
-            if probs is None:
-                r, h = softmax(basis.scores(t))
-                entropy += h
-            else:
-                r = np.ascontiguousarray(probs[rows].T)  # (K, n)
+            r, h = softmax(basis.scores(t))
             basis.add(r, t)
+            entropy += h
         return Sums(*basis.result(), entropy)
+
+    def sums_given(self, x: Array, probs: Array) -> Sums:
+        """Return the sums over all data with given r (N, K), about the means that r implies.
+
+        Such an r may be anything, so a first pass finds where it puts each component.
+        """
+        origin = None
+        for _ in range(2):
+            basis = OwnOrigins(self)
+            basis.origin = origin
+            for rows in basis.chunks(len(x)):
+                basis.add(np.ascontiguousarray(probs[rows].T), basis.expand(x[rows]))
+            about, r, ry, ryy = basis.result()
+            origin = about + ry / np.where(r > 0, r, 1.0)[:, None]
+        return Sums(about, r, ry, ryy, float(-xlogy(probs, probs).sum()))
 
 
 def softmax(scores: Array) -> tuple[Array, float]:
@@ -95,10 +108,10 @@ def softmax(scores: Array) -> tuple[Array, float]:
 class SharedOrigin:
     """T(y) about one origin for all components: the fast way."""
 
-    def __init__(self, quadratic: Quadratic):
-        m, precs = quadratic.means - quadratic.center, quadratic.precs
+    def __init__(self, quadratic: Quadratic, center: Array):
+        m, precs = quadratic.means - center, quadratic.precs
         k, d = m.shape
-        self.center = quadratic.center[:, None]
+        self.center = center[:, None]
         self.upper = np.triu_indices(d)
         pm = np.einsum("kij,kj->ki", precs, m)
         # -½ yᵀ Λ y over the upper triangle: the diagonal once, each pair twice
@@ -139,11 +152,11 @@ class SharedOrigin:
 
 
 class OwnOrigins:
-    """y about each component's own mean: half as fast, and right where a shared origin is not."""
+    """y about an origin for each component: half as fast, and right where a shared one is not."""
 
     def __init__(self, quadratic: Quadratic):
-        self.consts, self.means, self.chols = quadratic.consts, quadratic.means, quadratic.chols
-        k, d = self.means.shape
+        self.quadratic, self.origin = quadratic, None
+        k, d = quadratic.means.shape
         self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
         self.size = max(64, CHUNK_BYTES // (8 * (4 * d + 3 * k)))
 
@@ -153,21 +166,29 @@ class OwnOrigins:
         return np.array(x.T, dtype=np.float64, order="C")  # (D, n)
 
     def scores(self, x: Array) -> Array:
-        scores = np.empty((len(self.consts), x.shape[1]))
-        for k, (const, mean, chol) in enumerate(
-            zip(self.consts, self.means, self.chols, strict=True)
-        ):
+        q = self.quadratic
+        scores = np.empty((len(q.consts), x.shape[1]))
+        for k, (const, mean, chol) in enumerate(zip(q.consts, q.means, q.chols, strict=True)):
             white = solve_triangular(chol, x - mean[:, None], lower=True, check_finite=False)
             scores[k] = const - 0.5 * np.einsum("dn,dn->n", white, white)
         return scores
 
     def add(self, r: Array, x: Array) -> None:
-        for k, mean in enumerate(self.means):
-            y = x - mean[:, None]  # (D, n)
+        if self.origin is None:
+            self.origin = self._amid(r, x)
+        for k, origin in enumerate(self.origin):
+            y = x - origin[:, None]  # (D, n)
             weighted = y * r[k]
             self.r[k] += r[k].sum()
             self.ry[k] += weighted.sum(axis=1)
             self.ryy[k] += weighted @ y.T
 
+    def _amid(self, r: Array, x: Array) -> Array:
+        """Return the component's mean of the first chunk: the model's own may be far from data."""
+        n_k = r.sum(axis=1)[:, None]
+        mean = x.mean(axis=1)
+        shift = r @ (x - mean[:, None]).T / np.maximum(n_k, 1e-300)
+        return np.where(n_k > 1e-8, mean + shift, mean)
+
     def result(self) -> tuple[Array, Array, Array, Array]:
-        return self.means, self.r, self.ry, 0.5 * (self.ryy + self.ryy.mT)
+        return self.origin, self.r, self.ry, 0.5 * (self.ryy + self.ryy.mT)

@@ -8,7 +8,7 @@ Both steps raise the same lower bound L, so the loop checks at every half-step t
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
@@ -23,8 +23,8 @@ Array = np.ndarray
 class Stats:
     """Expected sufficient statistics of (x, z) under q, summed over data, and H[q] in nats.
 
-    Eq. sufficient-statistics. `+` joins two batches: every field is a sum, but for those marked
-    `fixed()`, which say what the sums are taken about and must agree.
+    Eq. sufficient-statistics. `+` joins two batches, field by field. A model whose statistics are
+    taken about an origin brings both to the same one first.
     """
 
     n: int  # N
@@ -33,24 +33,8 @@ class Stats:
     def __add__(self, other: Self) -> Self:
         if type(other) is not type(self):
             return NotImplemented
-        total = {}
-        for f in fields(self):
-            a, b = getattr(self, f.name), getattr(other, f.name)
-            if f.metadata.get("fixed"):
-                if not np.array_equal(a, b):
-                    raise ValueError(
-                        f"the two statistics differ in {f.name}: they come from different models; "
-                        "compute both batches with the same one"
-                    )
-                total[f.name] = a
-            else:
-                total[f.name] = a + b
-        return type(self)(**total)
-
-
-def fixed() -> Any:
-    """Mark a field of `Stats` that is shared by all batches and not summed."""
-    return field(metadata={"fixed": True})
+        names = (f.name for f in fields(self))
+        return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
 
 class Model(Protocol):

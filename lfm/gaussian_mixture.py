@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logsumexp, xlogy
+from scipy.special import logsumexp
 
 from lfm import _validate as validate
 from lfm._quadratic import Quadratic, softmax
 from lfm.distributions import Categorical, InverseWishart
-from lfm.em import Stats, fixed
+from lfm.em import Stats
 
 Array = np.ndarray
 
@@ -29,10 +29,25 @@ class DegenerateComponent(ValueError):
 class MixtureStats(Stats):
     """Σ_n of E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k; the origins only serve accuracy."""
 
-    origin: Array = fixed()  # (K, D)
+    origin: Array  # (K, D)
     r: Array  # N_k = Σ_n r_nk (K,)
     rx: Array  # Σ_n r_nk y_n (K, D)
     rxx: Array  # Σ_n r_nk y_n y_nᵀ (K, D, D)
+
+    def __add__(self, other: "MixtureStats") -> "MixtureStats":
+        if not isinstance(other, MixtureStats):
+            return NotImplemented
+        if other.origin.shape != self.origin.shape:
+            raise ValueError(
+                f"statistics of {other.origin.shape} and {self.origin.shape} (K, D) do not add"
+            )
+        total = super().__add__(other.about(self.origin))
+        return replace(total, origin=self.origin)
+
+    def about(self, origin: Array) -> "MixtureStats":
+        """Return the same statistics about other origins (K, D)."""
+        shift = self.r[:, None] * (origin - self.origin)
+        return replace(self, origin=origin, rx=self.rx - shift, rxx=self.scatter(origin))
 
     def scatter(self, means: Array) -> Array:
         """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D)."""
@@ -126,19 +141,12 @@ class GaussianMixture:
         chunk and not kept. Raises `ValueError` where q and x disagree.
         """
         x = validate.matrix(x, n_columns=self.means.shape[1])
-        if isinstance(q, Responsibilities) and q.x is x and "probs" not in q.__dict__:
-            sums, entropy = q.model._joint.sums(x), None
-        else:
-            probs = _probs_of(q, len(x), len(self.weights))
-            sums, entropy = self._joint.sums(x, probs), float(-xlogy(probs, probs).sum())
-        stats = MixtureStats(
-            n=len(x),
-            entropy=sums.entropy if entropy is None else entropy,
-            origin=sums.origin,
-            r=sums.r,
-            rx=sums.ry,
-            rxx=sums.ryy,
-        )
+        with np.errstate(over="ignore", invalid="ignore"):
+            if isinstance(q, Responsibilities) and q.x is x and "probs" not in q.__dict__:
+                sums = q.model._joint.sums(x)
+            else:
+                sums = self._joint.sums_given(x, _probs_of(q, len(x), len(self.weights)))
+        stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
         # A value that is not finite spoils the sums, so looking at x itself is needed only then.
         if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
             validate.finite(x, "x")
@@ -202,17 +210,14 @@ class GaussianMixture:
 
     @cached_property
     def _joint(self) -> Quadratic:
-        """ln π_k N(x; μ_k, Σ_k) as quadratic scores about the model's own mean E[x].
-
-        After a learning step E[x] is the mean of the data, so no pass is needed to find it.
-        """
+        """ln π_k N(x; μ_k, Σ_k) as quadratic scores."""
         d = self.means.shape[1]
         log_weights = np.log(
             self.weights, where=self.weights > 0, out=np.full(len(self.weights), LOG_ZERO)
         )
         log_dets = 2 * np.log(np.diagonal(self._chols, axis1=1, axis2=2)).sum(axis=1)
         consts = log_weights - 0.5 * (d * np.log(2 * np.pi) + log_dets)
-        return Quadratic(consts, self.means, self._chols, center=self.weights @ self.means)
+        return Quadratic(consts, self.means, self._chols)
 
 
 def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, Array]:

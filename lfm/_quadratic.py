@@ -21,6 +21,9 @@ Array = np.ndarray
 CHUNK_BYTES = 4_000_000
 # Above this κ, scores about one shared origin lose more than about 1e-10 nats to cancellation.
 SHARED_LIMIT = 1e6
+# Squared distance of origin and mean, over the smallest variance: rounding is 1e-16 of it.
+CANCEL_LIMIT = 1e5
+TINY = np.finfo(float).tiny
 # T(y) has about D²/2 rows; beyond this D a chunk of it would no longer hold enough data.
 SHARED_COLUMNS = 128
 
@@ -33,6 +36,21 @@ class Sums(NamedTuple):
     ry: Array  # (K, D)
     ryy: Array  # (K, D, D)
     entropy: float
+
+    def offsets(self) -> Array:
+        """Return the means of the components relative to their origins, (K, D)."""
+        return self.ry / np.where(self.r > TINY, self.r, 1.0)[:, None]
+
+    def cancels(self) -> bool:
+        """Tell whether an origin is so far off that the covariance about it loses its digits."""
+        used = self.r > TINY
+        offset, r = self.offsets()[used], self.r[used, None, None]
+        covs = self.ryy[used] / r - offset[:, :, None] * offset[:, None, :]
+        try:
+            pivots = np.diagonal(np.linalg.cholesky(covs), axis1=1, axis2=2)
+        except np.linalg.LinAlgError:
+            return True
+        return bool((np.square(offset) > CANCEL_LIMIT * np.square(pivots)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,30 +87,31 @@ class Quadratic:
         for rows in basis.chunks(len(x)):
             yield rows, basis.scores(basis.expand(x[rows]))
 
-    def sums(self, x: Array) -> Sums:
-        """Return the sums over all data with r = softmax of the scores."""
-        basis, entropy = self.basis(x), 0.0
+    def sums(self, x: Array, probs: Array | None = None) -> Sums:
+        """Return the sums over all data, with r = softmax of the scores, or with given r (N, K).
+
+        Where r puts a component far from its origin for its size, as a start amid nowhere or a
+        collapse does, the sums are taken once more about where it is.
+        """
+        basis = self.basis(x) if probs is None else OwnOrigins(self)
+        sums = self._pass(basis, x, probs)
+        for _ in range(2):
+            if not sums.cancels():
+                break
+            sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x, probs)
+        return sums
+
+    def _pass(self, basis: "SharedOrigin | OwnOrigins", x: Array, probs: Array | None) -> Sums:
+        entropy = 0.0 if probs is None else float(-xlogy(probs, probs).sum())
         for rows in basis.chunks(len(x)):
             t = basis.expand(x[rows])
-            r, h = softmax(basis.scores(t))
+            if probs is None:
+                r, h = softmax(basis.scores(t))
+                entropy += h
+            else:
+                r = np.ascontiguousarray(probs[rows].T)  # (K, n)
             basis.add(r, t)
-            entropy += h
         return Sums(*basis.result(), entropy)
-
-    def sums_given(self, x: Array, probs: Array) -> Sums:
-        """Return the sums over all data with given r (N, K), about the means that r implies.
-
-        Such an r may be anything, so a first pass finds where it puts each component.
-        """
-        origin = None
-        for _ in range(2):
-            basis = OwnOrigins(self)
-            basis.origin = origin
-            for rows in basis.chunks(len(x)):
-                basis.add(np.ascontiguousarray(probs[rows].T), basis.expand(x[rows]))
-            about, r, ry, ryy = basis.result()
-            origin = about + ry / np.where(r > 0, r, 1.0)[:, None]
-        return Sums(about, r, ry, ryy, float(-xlogy(probs, probs).sum()))
 
 
 def softmax(scores: Array) -> tuple[Array, float]:
@@ -154,8 +173,9 @@ class SharedOrigin:
 class OwnOrigins:
     """y about an origin for each component: half as fast, and right where a shared one is not."""
 
-    def __init__(self, quadratic: Quadratic):
-        self.quadratic, self.origin = quadratic, None
+    def __init__(self, quadratic: Quadratic, origin: Array | None = None):
+        self.quadratic = quadratic
+        self.origin = quadratic.means if origin is None else origin
         k, d = quadratic.means.shape
         self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
         self.size = max(64, CHUNK_BYTES // (8 * (4 * d + 3 * k)))
@@ -174,21 +194,12 @@ class OwnOrigins:
         return scores
 
     def add(self, r: Array, x: Array) -> None:
-        if self.origin is None:
-            self.origin = self._amid(r, x)
         for k, origin in enumerate(self.origin):
             y = x - origin[:, None]  # (D, n)
             weighted = y * r[k]
             self.r[k] += r[k].sum()
             self.ry[k] += weighted.sum(axis=1)
             self.ryy[k] += weighted @ y.T
-
-    def _amid(self, r: Array, x: Array) -> Array:
-        """Return the component's mean of the first chunk: the model's own may be far from data."""
-        n_k = r.sum(axis=1)[:, None]
-        mean = x.mean(axis=1)
-        shift = r @ (x - mean[:, None]).T / np.maximum(n_k, 1e-300)
-        return np.where(n_k > 1e-8, mean + shift, mean)
 
     def result(self) -> tuple[Array, Array, Array, Array]:
         return self.origin, self.r, self.ry, 0.5 * (self.ryy + self.ryy.mT)

@@ -56,7 +56,11 @@ class Model(Protocol):
         """
 
     def lower_bound(self, stats: Stats) -> float:
-        """Return L(q, θ) in nats, summed over data, no constant dropped."""
+        """Return L(q, θ) in nats, summed over data, no constant dropped.
+
+        A model whose bound can lose digits to ill-conditioned data also has `rounding(stats)`: how
+        much of the bound, in nats, may be rounding.
+        """
 
 
 class Step(NamedTuple):
@@ -98,10 +102,10 @@ def steps(model: Model, x, q=None, *, batch_size: int | None = None) -> Iterator
     bound = -np.inf
     while True:
         q, stats = _infer(model, x, q, batch_size)
-        bound = _risen(bound, model.lower_bound(stats), stats.n, "inference")
+        bound = _risen(bound, model, stats, "inference")
         yield Step("inference", model, q, stats, bound)
         model = model.learn(stats)
-        bound = _risen(bound, model.lower_bound(stats), stats.n, "learning")
+        bound = _risen(bound, model, stats, "learning")
         yield Step("learning", model, q, stats, bound)
 
 
@@ -152,10 +156,13 @@ def _infer(model: Model, x: Array, q, batch_size: int | None) -> tuple[Any, Stat
     return qs, total
 
 
-def _risen(old: float, new: float, n: int, half: str) -> float:
-    """Return `new`, having checked that it is a number and not below `old` beyond rounding."""
+def _risen(old: float, model: Model, stats: Stats, half: str) -> float:
+    """Return the bound, having checked that it is a number and not below `old` beyond rounding."""
+    new = model.lower_bound(stats)
     # Rounding in a sum over data: relative to its size, and to the N terms where they cancel.
-    rounding = 1e-10 * (abs(new) + n)
+    rounding = 1e-10 * (abs(new) + stats.n)
+    if hasattr(model, "rounding"):
+        rounding += model.rounding(stats)
     if not new >= old - rounding:  # also where new is NaN
         raise BoundDecreased(
             f"the {half} step lowered the bound from {old:.10g} to {new:.10g} nats; the update or "

@@ -19,6 +19,9 @@ Array = np.ndarray
 
 # ln 0 for a component of weight zero: finite, so that 0 times it is 0, and exp gives exactly 0.
 LOG_ZERO = -1e30
+# A direction with this share of the variance cannot be told from none: the bound would be rounding.
+SINGULAR = 1e-12
+TOO_LARGE = "x is too large to be squared in double precision; rescale it"
 
 
 class DegenerateComponent(ValueError):
@@ -67,6 +70,11 @@ class Responsibilities(Categorical):
     def __init__(self, model: "GaussianMixture", x: Array):
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "x", x)
+
+    def describes(self, model: "GaussianMixture", x: Array) -> bool:
+        """Tell whether this is about these very data, for as many components, not yet looked at."""
+        same_size = self.model.means.shape == model.means.shape
+        return self.x is x and same_size and "probs" not in vars(self)
 
     @cached_property
     def probs(self) -> Array:  # r (N, K)
@@ -142,15 +150,15 @@ class GaussianMixture:
         """
         x = validate.matrix(x, n_columns=self.means.shape[1])
         with np.errstate(over="ignore", invalid="ignore"):
-            if isinstance(q, Responsibilities) and q.x is x and "probs" not in q.__dict__:
+            if isinstance(q, Responsibilities) and q.describes(self, x):
                 sums = q.model._joint.sums(x)
             else:
-                sums = self._joint.sums_given(x, _probs_of(q, len(x), len(self.weights)))
+                sums = self._joint.sums(x, _probs_of(q, len(x), len(self.weights)))
         stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
         # A value that is not finite spoils the sums, so looking at x itself is needed only then.
         if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
             validate.finite(x, "x")
-            raise ValueError("x is too large to be squared in double precision; rescale it")
+            raise ValueError(TOO_LARGE)
         return stats
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
@@ -183,6 +191,11 @@ class GaussianMixture:
         mahalanobis = np.einsum("kij,kij->", self._joint.precs, scatter)
         log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
         return float(log_joint + stats.entropy + self.log_prior())
+
+    def rounding(self, stats: MixtureStats) -> float:
+        """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        terms = np.abs(self._joint.precs * stats.scatter(self.means)).sum()
+        return float(8 * np.finfo(float).eps * terms)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
@@ -229,7 +242,10 @@ def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, A
     """
     x = validate.finite(validate.matrix(x), "x")
     k = validate.count(n_components, "n_components", 1, len(x))
-    rng, origin = validate.generator(rng), x.mean(axis=0, dtype=np.float64)
+    rng = validate.generator(rng)
+    if np.abs(x).max() > 1e150:
+        raise ValueError(TOO_LARGE)
+    origin = x.mean(axis=0, dtype=np.float64)
     y = x - origin
     centres = y[rng.integers(len(y), size=1)]
     for _ in range(1, k):
@@ -278,8 +294,8 @@ def _check_covariance(cov: Array, mean: Array, name: str) -> None:
     if flat.any():
         raise DegenerateComponent(_collapsed(name, f"has no variance in column {flat.argmax()}"))
     std = np.sqrt(var)
-    lowest = np.linalg.eigvalsh(cov / np.outer(std, std))[0]
-    if lowest < 4 * len(cov) * eps:
+    # In standard units, so that it does not matter what the columns are measured in.
+    if np.linalg.eigvalsh(cov / np.outer(std, std))[0] < SINGULAR:
         raise DegenerateComponent(_collapsed(name, "lies in a plane of fewer dimensions"))
 
 

@@ -9,6 +9,9 @@ import numbers
 import numpy as np
 
 Array = np.ndarray
+
+# The largest number whose square can be added up a million times.
+LARGEST = np.sqrt(np.finfo(float).max) / 1e3
 RngLike = np.random.Generator | int | np.integer
 
 
@@ -53,6 +56,18 @@ def matrix(x, name: str = "x", n_columns: int | None = None) -> Array:
     if n_columns is not None and x.shape[1] != n_columns:
         raise ValueError(f"{name} has {x.shape[1]} columns; wanted {n_columns}, as the model has")
     return x
+
+
+def data(x, name: str = "x", n_columns: int | None = None) -> Array:
+    """Return data as `matrix` does, having looked at every value: finite, and fit to be squared."""
+    x = finite(matrix(x, name, n_columns), name)
+    if max(float(x.max()), -float(x.min())) > LARGEST:
+        raise ValueError(too_large(name))
+    return x
+
+
+def too_large(name: str) -> str:
+    return f"{name} is too large to be squared in double precision; rescale it"
 
 
 def parameter(a, name: str, shape: tuple[int | None, ...]) -> Array:

@@ -68,7 +68,7 @@ class InverseWishart:
         Source: Fraley and Raftery 2007, Journal of Classification 24, 155-181 (there with the
         full covariance; the diagonal serves collinear data too).
         """
-        x = validate.finite(validate.matrix(x), "x")
+        x = validate.data(x)
         n_components = validate.count(n_components, "n_components")
         var = np.var(x, axis=0, dtype=np.float64)
         # Asked of the range: the variance of a constant column is rounding, not exactly zero.

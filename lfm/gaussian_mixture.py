@@ -21,7 +21,6 @@ Array = np.ndarray
 LOG_ZERO = -1e30
 # A direction with this share of the variance cannot be told from none: the bound would be rounding.
 SINGULAR = 1e-12
-TOO_LARGE = "x is too large to be squared in double precision; rescale it"
 
 
 class DegenerateComponent(ValueError):
@@ -79,10 +78,11 @@ class Responsibilities(Categorical):
     @cached_property
     def probs(self) -> Array:  # r (N, K)
         probs = np.empty((len(self.x), len(self.model.weights)))
-        for rows, scores in self.model._joint.scores(self.x):
-            probs[rows] = softmax(scores)[0].T
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows, scores in self.model._joint.scores(self.x):
+                probs[rows] = softmax(scores)[0].T
         if not np.isfinite(probs.sum()):
-            validate.finite(self.x, "x")
+            validate.data(self.x)
         probs.flags.writeable = False
         return probs
 
@@ -122,7 +122,7 @@ class GaussianMixture:
         of all data, so it is singular only where the data are: then `DegenerateComponent` says
         to pass a prior.
         """
-        x = validate.finite(validate.matrix(x), "x")
+        x = validate.data(x)
         if prior is not None:
             _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
@@ -157,8 +157,8 @@ class GaussianMixture:
         stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
         # A value that is not finite spoils the sums, so looking at x itself is needed only then.
         if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
-            validate.finite(x, "x")
-            raise ValueError(TOO_LARGE)
+            validate.data(x)
+            raise ValueError(validate.too_large("x"))
         return stats
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
@@ -203,7 +203,7 @@ class GaussianMixture:
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
-        x = validate.finite(validate.matrix(x, n_columns=self.means.shape[1]), "x")
+        x = validate.data(x, n_columns=self.means.shape[1])
         log_prob = np.empty(len(x))
         for rows, scores in self._joint.scores(x):
             log_prob[rows] = logsumexp(scores, axis=0)
@@ -240,11 +240,9 @@ def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, A
     one-hot. Starts from K-means++ (Arthur and Vassilvitskii 2007): each next centre is a datum
     drawn with probability proportional to its squared distance from the centres so far.
     """
-    x = validate.finite(validate.matrix(x), "x")
+    x = validate.data(x)
     k = validate.count(n_components, "n_components", 1, len(x))
     rng = validate.generator(rng)
-    if np.abs(x).max() > 1e150:
-        raise ValueError(TOO_LARGE)
     origin = x.mean(axis=0, dtype=np.float64)
     y = x - origin
     centres = y[rng.integers(len(y), size=1)]

@@ -37,7 +37,7 @@ class TwoBells:
     @classmethod
     def init(cls, x, n_components: int = 2, *, rng) -> "TwoBells":
         """Return the model with θ at a random datum. `n_components` can only be 2."""
-        x = validate.finite(validate.matrix(x, n_columns=1), "x")
+        x = validate.data(x, n_columns=1)
         validate.count(n_components, "n_components", 2, 2)
         return cls(float(validate.generator(rng).choice(x[:, 0])))
 
@@ -46,13 +46,13 @@ class TwoBells:
 
         Bayes' rule: the log odds of z = 1 are ln N(x; θ, 1) - ln N(x; 0, 1) = θ x - θ²/2.
         """
-        x = validate.finite(validate.matrix(x, n_columns=1), "x")[:, 0]
+        x = validate.data(x, n_columns=1)[:, 0]
         log_odds = self.theta * x - self.theta**2 / 2
         return Categorical(np.column_stack([expit(-log_odds), expit(log_odds)]))
 
     def expect(self, x, q: Categorical) -> TwoBellsStats:
         """Return Σ r, Σ r x, Σ x² and H[q], with r_n = q(z_n = 1)."""
-        x = validate.finite(validate.matrix(x, n_columns=1), "x")[:, 0]
+        x = validate.data(x, n_columns=1)[:, 0]
         if q.probs.shape != (len(x), 2):
             raise ValueError(f"q has probs of shape {q.probs.shape}; wanted ({len(x)}, 2)")
         r = q.probs[:, 1]
@@ -73,7 +73,7 @@ class TwoBells:
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,)."""
-        x = validate.finite(validate.matrix(x, n_columns=1), "x")
+        x = validate.data(x, n_columns=1)
         bells = -0.5 * np.square(x - [0.0, self.theta]) - 0.5 * np.log(2 * np.pi)  # (N, 2)
         return np.logaddexp(bells[:, 0], bells[:, 1]) + np.log(0.5)
 

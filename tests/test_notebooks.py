@@ -1,5 +1,6 @@
 """What every notebook keeps to, whatever it teaches. Outputs are compared by nbval, not here."""
 
+import itertools
 import re
 import statistics
 import subprocess
@@ -82,7 +83,7 @@ def test_a_chapter_opens_and_closes_as_all_do(path):
 
 
 @pytest.mark.parametrize(
-    ("path", "after"), list(zip(CHAPTERS, CHAPTERS[1:], strict=False)), ids=lambda p: p.stem[:2]
+    ("path", "after"), list(itertools.pairwise(CHAPTERS)), ids=lambda p: p.stem[:2]
 )
 def test_the_last_line_of_a_chapter_is_the_question_of_the_next(path, after):
     last = read(path).cells[-1].source.splitlines()[-1].removeprefix("**Next.** ")

@@ -61,7 +61,10 @@ def test_bound_is_the_naive_sum_and_below_the_log_marginal(seed):
     naive = [naive_bound(*row) for row in zip(q, table, strict=True)]
     np.testing.assert_allclose(ours, naive, rtol=1e-12)
     # ln Σ q (p / q): the left side of the inequality, as it stands
-    left = [log(sum(a * (exp(b) / a) for a, b in zip(*r, strict=True))) for r in zip(q, table)]
+    left = [
+        log(sum(a * (exp(b) / a) for a, b in zip(*r, strict=True)))
+        for r in zip(q, table, strict=True)
+    ]
     np.testing.assert_allclose(log_marginal, left, rtol=1e-12)
     assert (ours < log_marginal - 1e-3).all()
 

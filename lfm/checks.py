@@ -1,0 +1,104 @@
+"""What the exercises are checked with: `check("lower-bound", my_function)`.
+
+An answer is a function. It is called on several random inputs and compared with a reference; where
+it fails, it is compared with the mistakes that are known, so that the verdict can say which one it
+looks like. The reference's values are never shown. Everything runs offline, from a fixed seed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lfm import _exercises
+
+Array = np.ndarray
+
+DRAWS = 6
+
+
+@dataclass(frozen=True, repr=False)
+class Verdict:
+    """What `check` says: whether the answer passed, and why not."""
+
+    passed: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return f"{'Passed' if self.passed else 'Not yet'}: {self.message}"
+
+
+def exercises(chapter: str | None = None) -> list[str]:
+    """Return the names of the exercises, of all chapters or of one ("00" to "11")."""
+    return [e.name for e in _exercises.ALL if chapter in (None, e.chapter)]
+
+
+def check(name: str, answer: Callable) -> Verdict:
+    """Return the verdict on an answer. Never raises for what the answer does.
+
+    Raises `ValueError` only for a name that is no exercise.
+    """
+    exercise = next((e for e in _exercises.ALL if e.name == name), None)
+    if exercise is None:
+        raise ValueError(f"name is {name!r}; wanted one of {', '.join(exercises())}")
+    if answer is None or answer is ...:
+        return Verdict(False, "the answer is still empty: write the function, then check again")
+    if not callable(answer):
+        return Verdict(False, f"the answer is a {type(answer).__name__}; wanted a function")
+    problem = _problem(exercise, answer)
+    if problem is None:
+        return Verdict(True, exercise.praise)
+    return Verdict(False, problem)
+
+
+def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:
+    """Return what is wrong with an answer in words, or None."""
+    draws = [exercise.draw(np.random.default_rng([i, 7])) for i in range(DRAWS)]
+    results = []
+    for inputs in draws:
+        copies = [np.array(a) if isinstance(a, np.ndarray) else a for a in inputs]
+        try:
+            with np.errstate(all="ignore"):
+                result = answer(*copies)
+        except Exception as error:  # whatever the student's code raises is for the student
+            return f"the function raised {type(error).__name__}: {error}"
+        if result is None or result is ...:
+            return "the function returns nothing yet: does it end with `return`?"
+        if any(not _same(c, a) for c, a in zip(copies, inputs, strict=True)):
+            return "the function changes its input in place; work on a copy, callers need theirs"
+        results.append(result)
+    right = [exercise.reference(*inputs) for inputs in draws]
+    flaw = _flaw(results, right)
+    if flaw is None:
+        return None
+    for mistake in exercise.mistakes:
+        with np.errstate(all="ignore"):
+            wrong = [mistake.function(*inputs) for inputs in draws]
+        if _flaw(results, wrong) is None:
+            return mistake.message
+    return f"{flaw}. {exercise.hint}"
+
+
+def _flaw(results: list, right: list) -> str | None:
+    """Return how results differ from what is wanted, without saying what is wanted."""
+    for result, wanted in zip(results, right, strict=True):
+        try:
+            result = np.asarray(result, dtype=float)
+        except (TypeError, ValueError):
+            return f"the function returns a {type(result).__name__}; wanted numbers"
+        wanted = np.asarray(wanted, dtype=float)
+        if result.shape != wanted.shape:
+            return f"the result has shape {result.shape}; wanted {wanted.shape}"
+        if not np.array_equal(np.isfinite(result), np.isfinite(wanted)):
+            return "the result holds NaN or infinity, at least for inputs of extreme size"
+        finite = np.isfinite(wanted)
+        if not np.allclose(result[finite], wanted[finite], rtol=1e-6, atol=1e-9):
+            return "the numbers are not right yet"
+    return None
+
+
+def _same(a, b) -> bool:
+    return np.array_equal(a, b, equal_nan=True) if isinstance(b, np.ndarray) else a == b

@@ -64,8 +64,11 @@ CHAPTER_00 = (
         lambda rng: (int(rng.integers(1, 12)),),
         lambda k: 2**k,
         (
-            Mistake(lambda k: 2 * k, "2K counts the values of the factors one by one; a cause is a "
-                    "setting of all K at once, and settings multiply"),
+            Mistake(
+                lambda k: 2 * k,
+                "2K counts the values of the factors one by one; a cause is a "
+                "setting of all K at once, and settings multiply",
+            ),
             Mistake(lambda k: k**2, "K² counts pairs; each factor doubles the number of settings"),
             Mistake(lambda k: 2**k - 1, "one is missing: all factors off is a setting too"),
         ),
@@ -78,12 +81,17 @@ CHAPTER_00 = (
         _draw_story,
         lambda W, mean, var, z, eps: W @ z + mean + np.sqrt(var) * eps,
         (
-            Mistake(lambda W, mean, var, z, eps: W @ z + mean + var * eps, "the noise is multiplied "
-                    "by its variance; a standard normal number has to be multiplied by the "
-                    "standard deviation"),
+            Mistake(
+                lambda W, mean, var, z, eps: W @ z + mean + var * eps,
+                "the noise is multiplied "
+                "by its variance; a standard normal number has to be multiplied by the "
+                "standard deviation",
+            ),
             Mistake(lambda W, mean, var, z, eps: W @ z + np.sqrt(var) * eps, "the mean is missing"),
-            Mistake(lambda W, mean, var, z, eps: W @ z + mean, "the noise is missing: this is the "
-                    "mean of x given z, not a draw"),
+            Mistake(
+                lambda W, mean, var, z, eps: W @ z + mean,
+                "the noise is missing: this is the mean of x given z, not a draw",
+            ),
         ),
         "x is a linear function of z, plus noise.",
         "the factors first, then the data given the factors",
@@ -94,16 +102,21 @@ CHAPTER_00 = (
         _draw_distances,
         _contrast,
         (
-            Mistake(lambda p, x: (_distances(p, x).max() - _distances(p, x).min())
-                    / _distances(p, x).max(), "this divides by the largest distance; the contrast "
-                    "is relative to the nearest"),
-            Mistake(lambda p, x: np.ptp(_distances(p, x) ** 2) / np.min(_distances(p, x) ** 2),
-                    "these are squared distances; take the root first"),
+            Mistake(
+                lambda p, x: (
+                    (_distances(p, x).max() - _distances(p, x).min()) / _distances(p, x).max()
+                ),
+                "this divides by the largest distance; the contrast is relative to the nearest",
+            ),
+            Mistake(
+                lambda p, x: np.ptp(_distances(p, x) ** 2) / np.min(_distances(p, x) ** 2),
+                "these are squared distances; take the root first",
+            ),
         ),
         "Distances from x to each row, then how far the farthest is beyond the nearest.",
         "try it in 1,000 dimensions and see it go to zero",
     ),
-)  # fmt: skip
+)
 
 
 # ------------------------------------------------------------------ 01 the lower bound
@@ -138,15 +151,24 @@ CHAPTER_01 = (
         _draw_table,
         bound.log_marginal,
         (
-            Mistake(lambda t: t.sum(axis=-1), "this is the sum of the logs; the log of a sum is not "
-                    "the sum of the logs"),
-            Mistake(_naive_log_marginal, "right for small numbers, but far down the exponentials "
-                    "underflow to 0 and their log is -inf: subtract the row's maximum before exp, "
-                    "add it after log (log-sum-exp)"),
-            Mistake(lambda t: logsumexp(t, axis=-1) - np.log(t.shape[-1]), "this is the log of the "
-                    "mean; the sum rule wants the sum"),
-            Mistake(lambda t: logsumexp(t, axis=0), "this sums over the data (rows); z runs along "
-                    "the columns"),
+            Mistake(
+                lambda t: t.sum(axis=-1),
+                "this is the sum of the logs; the log of a sum is not the sum of the logs",
+            ),
+            Mistake(
+                _naive_log_marginal,
+                "right for small numbers, but far down the exponentials "
+                "underflow to 0 and their log is -inf: subtract the row's maximum before exp, "
+                "add it after log (log-sum-exp)",
+            ),
+            Mistake(
+                lambda t: logsumexp(t, axis=-1) - np.log(t.shape[-1]),
+                "this is the log of the mean; the sum rule wants the sum",
+            ),
+            Mistake(
+                lambda t: logsumexp(t, axis=0),
+                "this sums over the data (rows); z runs along the columns",
+            ),
         ),
         "ln p(x_n) = ln Σ_k exp(log_joint[n, k]), one number a row.",
         "and no underflow, 3,000 nats down",
@@ -157,14 +179,23 @@ CHAPTER_01 = (
         _draw_table,
         bound.posterior,
         (
-            Mistake(_naive_posterior, "right for small numbers, but far down this is 0/0: subtract "
-                    "the row's maximum before exp; it cancels in the quotient"),
-            Mistake(lambda t: np.exp(t - t.max(axis=-1, keepdims=True)), "these are not "
-                    "normalised: each row must sum to 1"),
-            Mistake(lambda t: np.exp(t - logsumexp(t, axis=0)), "the columns sum to 1; it is "
-                    "each datum's row that must"),
-            Mistake(lambda t: t - logsumexp(t, axis=-1, keepdims=True), "this is the log of "
-                    "the posterior"),
+            Mistake(
+                _naive_posterior,
+                "right for small numbers, but far down this is 0/0: subtract "
+                "the row's maximum before exp; it cancels in the quotient",
+            ),
+            Mistake(
+                lambda t: np.exp(t - t.max(axis=-1, keepdims=True)),
+                "these are not normalised: each row must sum to 1",
+            ),
+            Mistake(
+                lambda t: np.exp(t - logsumexp(t, axis=0)),
+                "the columns sum to 1; it is each datum's row that must",
+            ),
+            Mistake(
+                lambda t: t - logsumexp(t, axis=-1, keepdims=True),
+                "this is the log of the posterior",
+            ),
         ),
         "Bayes' rule: the joint over its sum.",
         "the one q for which the bound is tight",
@@ -175,14 +206,23 @@ CHAPTER_01 = (
         _draw_q_and_table,
         bound.lower_bound,
         (
-            Mistake(lambda q, t: (q * t).sum(axis=-1), "the entropy of q is missing: without it the "
-                    "best q would be sure of everything"),
-            Mistake(lambda q, t: (q * t + q * np.log(q)).sum(axis=-1), "the entropy has the wrong "
-                    "sign: H = -Σ q ln q"),
-            Mistake(lambda q, t: np.log((q * np.exp(t)).sum(axis=-1)), "this is the log of an "
-                    "average; the bound is an average of logs (and q stays below, in the quotient)"),
-            Mistake(lambda q, t: logsumexp(t, axis=-1), "this is ln p(x) itself, whatever q is; the "
-                    "bound depends on q"),
+            Mistake(
+                lambda q, t: (q * t).sum(axis=-1),
+                "the entropy of q is missing: without it the best q would be sure of everything",
+            ),
+            Mistake(
+                lambda q, t: (q * t + q * np.log(q)).sum(axis=-1),
+                "the entropy has the wrong sign: H = -Σ q ln q",
+            ),
+            Mistake(
+                lambda q, t: np.log((q * np.exp(t)).sum(axis=-1)),
+                "this is the log of an "
+                "average; the bound is an average of logs (and q stays below, in the quotient)",
+            ),
+            Mistake(
+                lambda q, t: logsumexp(t, axis=-1),
+                "this is ln p(x) itself, whatever q is; the bound depends on q",
+            ),
         ),
         "E_q[ln p(x, z) - ln q(z)], one number a row.",
         "it never exceeds the log marginal",
@@ -193,13 +233,22 @@ CHAPTER_01 = (
         _draw_two,
         bound.kl,
         (
-            Mistake(lambda q, p: bound.kl(p, q), "the arguments are swapped: in KL(q‖p) the average "
-                    "is taken under q"),
-            Mistake(lambda q, p: -bound.kl(q, p), "the sign is turned: a divergence is not negative"),
-            Mistake(lambda q, p: bound.kl(q, p) / np.log(2), "this is in bits; the course counts in "
-                    "nats, with natural logarithms"),
-            Mistake(lambda q, p: np.abs(q * np.log(q / p)).sum(), "terms may be negative; only "
-                    "their sum is not. Without the absolute value it is right"),
+            Mistake(
+                lambda q, p: bound.kl(p, q),
+                "the arguments are swapped: in KL(q‖p) the average is taken under q",
+            ),
+            Mistake(
+                lambda q, p: -bound.kl(q, p), "the sign is turned: a divergence is not negative"
+            ),
+            Mistake(
+                lambda q, p: bound.kl(q, p) / np.log(2),
+                "this is in bits; the course counts in nats, with natural logarithms",
+            ),
+            Mistake(
+                lambda q, p: np.abs(q * np.log(q / p)).sum(),
+                "terms may be negative; only "
+                "their sum is not. Without the absolute value it is right",
+            ),
         ),
         "The mean under q of ln q - ln p.",
         "zero only where the two agree",
@@ -210,17 +259,23 @@ CHAPTER_01 = (
         _draw_q_and_table,
         lambda q, t: bound.decompose(q, t).divergence,
         (
-            Mistake(lambda q, t: bound.kl(bound.posterior(t), q), "this is KL(posterior‖q); the gap "
-                    "is KL(q‖posterior)"),
-            Mistake(lambda q, t: -bound.decompose(q, t).divergence, "the sign is turned: the bound "
-                    "is below, so ln p - L is positive"),
-            Mistake(lambda q, t: bound.log_marginal(t) - bound.expected_log_joint(q, t), "the "
-                    "entropy of q belongs to the bound too"),
+            Mistake(
+                lambda q, t: bound.kl(bound.posterior(t), q),
+                "this is KL(posterior‖q); the gap is KL(q‖posterior)",
+            ),
+            Mistake(
+                lambda q, t: -bound.decompose(q, t).divergence,
+                "the sign is turned: the bound is below, so ln p - L is positive",
+            ),
+            Mistake(
+                lambda q, t: bound.log_marginal(t) - bound.expected_log_joint(q, t),
+                "the entropy of q belongs to the bound too",
+            ),
         ),
         "Either ln p(x) - L, or the divergence from the posterior: they are the same.",
         "two ways to one number",
     ),
-)  # fmt: skip
+)
 
 
 # ------------------------------------------------------------------ 02 expectation maximization
@@ -256,12 +311,18 @@ CHAPTER_02 = (
         _draw_bells,
         _r,
         (
-            Mistake(lambda x, t: 1 - _r(x, t), "this is the probability of bell 0; wanted is bell 1, "
-                    "the one at θ"),
-            Mistake(lambda x, t: norm.pdf(x - t), "this is the density under bell 1; divide by the "
-                    "sum over both bells (Bayes' rule)"),
-            Mistake(lambda x, t: (_r(x, t) > 0.5).astype(float), "this is all or nothing; the "
-                    "posterior is a probability"),
+            Mistake(
+                lambda x, t: 1 - _r(x, t),
+                "this is the probability of bell 0; wanted is bell 1, the one at θ",
+            ),
+            Mistake(
+                lambda x, t: norm.pdf(x - t),
+                "this is the density under bell 1; divide by the sum over both bells (Bayes' rule)",
+            ),
+            Mistake(
+                lambda x, t: (_r(x, t) > 0.5).astype(float),
+                "this is all or nothing; the posterior is a probability",
+            ),
         ),
         "The share of bell 1 in the density at x.",
         "that was the E-step",
@@ -272,13 +333,20 @@ CHAPTER_02 = (
         lambda rng: (_draw_bells(rng)[0], rng.uniform(0, 1, 20)),
         lambda x, r: (r * x).sum() / r.sum(),
         (
-            Mistake(lambda x, r: (r * x).sum() / len(x), "the sum is divided by N; a weighted mean "
-                    "is divided by the sum of its weights, Σ r"),
-            Mistake(lambda x, r: x.mean(), "this is the mean of all data; each counts only as much "
-                    "as bell 1 claims it"),
+            Mistake(
+                lambda x, r: (r * x).sum() / len(x),
+                "the sum is divided by N; a weighted mean "
+                "is divided by the sum of its weights, Σ r",
+            ),
+            Mistake(
+                lambda x, r: x.mean(),
+                "this is the mean of all data; each counts only as much as bell 1 claims it",
+            ),
             Mistake(lambda x, r: (r * x).sum(), "this is the sum; wanted is the mean"),
-            Mistake(lambda x, r: x[r > 0.5].mean(), "this takes the likely ones only and each "
-                    "wholly; membership is soft"),
+            Mistake(
+                lambda x, r: x[r > 0.5].mean(),
+                "this takes the likely ones only and each wholly; membership is soft",
+            ),
         ),
         "Set the derivative of -½ Σ r (x - θ)² to zero.",
         "that was the M-step",
@@ -289,15 +357,23 @@ CHAPTER_02 = (
         _draw_bells_twice,
         _bells_bound,
         (
-            Mistake(lambda x, old, new: TwoBells(new).log_prob(x[:, None]).sum(), "this is the log "
-                    "likelihood: were the responsibilities computed at the new θ? q stays where "
-                    "it was, at the old"),
+            Mistake(
+                lambda x, old, new: TwoBells(new).log_prob(x[:, None]).sum(),
+                "this is the log "
+                "likelihood: were the responsibilities computed at the new θ? q stays where "
+                "it was, at the old",
+            ),
             Mistake(lambda x, old, new: _bells_bound(x, new, old), "old and new are exchanged"),
-            Mistake(lambda x, old, new: _bells_bound(x, old, new)
-                    - TwoBells(old).infer(x[:, None]).entropy().sum(), "the entropy of q is "
-                    "missing: this is Q(θ, θ_old)"),
-            Mistake(lambda x, old, new: _bells_bound(x, old, new) + len(x) * np.log(2), "the "
-                    "prior ½ of each bell is missing from the joint"),
+            Mistake(
+                lambda x, old, new: (
+                    _bells_bound(x, old, new) - TwoBells(old).infer(x[:, None]).entropy().sum()
+                ),
+                "the entropy of q is missing: this is Q(θ, θ_old)",
+            ),
+            Mistake(
+                lambda x, old, new: _bells_bound(x, old, new) + len(x) * np.log(2),
+                "the prior ½ of each bell is missing from the joint",
+            ),
         ),
         "q from θ_old; then E_q[ln p(x, z | θ)] + H[q], summed over data.",
         "and it touches the log likelihood where the two θ agree",
@@ -308,19 +384,26 @@ CHAPTER_02 = (
         _draw_bells,
         _slope,
         (
-            Mistake(lambda x, t: float((x - t).sum()), "each datum counts wholly; average the "
-                    "gradient of the joint over the posterior"),
+            Mistake(
+                lambda x, t: float((x - t).sum()),
+                "each datum counts wholly; average the gradient of the joint over the posterior",
+            ),
             Mistake(lambda x, t: -_slope(x, t), "the sign is turned"),
-            Mistake(lambda x, t: _slope(x, t) / len(x), "this is the mean over data; the log "
-                    "likelihood is a sum"),
-            Mistake(lambda x, t: float((_r(x, t) * (x - t)
-                    - 0.5 * _r(x, t) * (1 - _r(x, t)) * (x - t) ** 3).sum()), "q was "
-                    "differentiated too; in Fisher's identity it is held fixed"),
+            Mistake(
+                lambda x, t: _slope(x, t) / len(x),
+                "this is the mean over data; the log likelihood is a sum",
+            ),
+            Mistake(
+                lambda x, t: float(
+                    (_r(x, t) * (x - t) - 0.5 * _r(x, t) * (1 - _r(x, t)) * (x - t) ** 3).sum()
+                ),
+                "q was differentiated too; in Fisher's identity it is held fixed",
+            ),
         ),
         "Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ.",
         "the slope of the likelihood, without differentiating the log of a sum",
     ),
-)  # fmt: skip
+)
 
 
 # ------------------------------------------------------------------ 03 Gaussian mixture
@@ -371,17 +454,29 @@ CHAPTER_03 = (
         _draw_mixture,
         lambda x, pi, mu, Sigma: GaussianMixture(pi, mu, Sigma).infer(x).probs,
         (
-            Mistake(lambda *a: _naive_posterior(_log_joint(*a)), "right near the components, but far "
-                    "away every density underflows and this is 0/0: stay in the log domain and "
-                    "subtract the largest (log-sum-exp)"),
-            Mistake(lambda *a: bound.posterior(_log_joint(*a, log_det=1.0)), "the determinant has "
-                    "lost its square root: it is ½ ln|Σ|"),
-            Mistake(lambda *a: bound.posterior(_log_joint(*a, log_det=0.0)), "the determinant is "
-                    "missing; it differs from component to component and does not cancel"),
-            Mistake(lambda *a: bound.posterior(_log_joint(*a, inverse=np.asarray)), "the covariance "
-                    "stands where its inverse belongs"),
-            Mistake(lambda x, pi, mu, S: bound.posterior(_log_joint(x, np.ones(3) / 3, mu, S)), "the "
-                    "weights π are missing"),
+            Mistake(
+                lambda *a: _naive_posterior(_log_joint(*a)),
+                "right near the components, but far "
+                "away every density underflows and this is 0/0: stay in the log domain and "
+                "subtract the largest (log-sum-exp)",
+            ),
+            Mistake(
+                lambda *a: bound.posterior(_log_joint(*a, log_det=1.0)),
+                "the determinant has lost its square root: it is ½ ln|Σ|",
+            ),
+            Mistake(
+                lambda *a: bound.posterior(_log_joint(*a, log_det=0.0)),
+                "the determinant is "
+                "missing; it differs from component to component and does not cancel",
+            ),
+            Mistake(
+                lambda *a: bound.posterior(_log_joint(*a, inverse=np.asarray)),
+                "the covariance stands where its inverse belongs",
+            ),
+            Mistake(
+                lambda x, pi, mu, S: bound.posterior(_log_joint(x, np.ones(3) / 3, mu, S)),
+                "the weights π are missing",
+            ),
         ),
         "ln π_k + ln N(x; μ_k, Σ_k), then a softmax over k.",
         "also 500 standard deviations away",
@@ -392,14 +487,22 @@ CHAPTER_03 = (
         _draw_memberships,
         _covs,
         (
-            Mistake(lambda x, r: _covs(x, r, by=np.full(3, len(x))), "divided by N; each component "
-                    "divides by what it claims, N_k"),
-            Mistake(lambda x, r: _covs(x, r, by=r.sum(axis=0) - 1), "divided by N_k - 1; maximum "
-                    "likelihood divides by N_k"),
-            Mistake(lambda x, r: _covs(x, r, mean=x.mean(axis=0)), "the scatter is taken about the "
-                    "mean of all data; each component has its own"),
-            Mistake(lambda x, r: np.sqrt(np.abs(_covs(x, r))), "these are roots: a covariance holds "
-                    "variances, not standard deviations"),
+            Mistake(
+                lambda x, r: _covs(x, r, by=np.full(3, len(x))),
+                "divided by N; each component divides by what it claims, N_k",
+            ),
+            Mistake(
+                lambda x, r: _covs(x, r, by=r.sum(axis=0) - 1),
+                "divided by N_k - 1; maximum likelihood divides by N_k",
+            ),
+            Mistake(
+                lambda x, r: _covs(x, r, mean=x.mean(axis=0)),
+                "the scatter is taken about the mean of all data; each component has its own",
+            ),
+            Mistake(
+                lambda x, r: np.sqrt(np.abs(_covs(x, r))),
+                "these are roots: a covariance holds variances, not standard deviations",
+            ),
         ),
         "N_k first, then the new means, then the scatter about them.",
         "weighted moments, with N_k below",
@@ -410,14 +513,22 @@ CHAPTER_03 = (
         _draw_map,
         lambda S, n, dof, Psi: InverseWishart(dof, Psi).update(S, n),
         (
-            Mistake(lambda S, n, dof, Psi: S / n, "this is maximum likelihood; the prior adds to "
-                    "numerator and denominator"),
-            Mistake(lambda S, n, dof, Psi: (S + Psi) / n, "the prior has been counted above but not "
-                    "below"),
-            Mistake(lambda S, n, dof, Psi: (S + Psi) / (n + dof), "the D + 1 of the density's "
-                    "exponent is missing below"),
-            Mistake(lambda S, n, dof, Psi: (S + Psi) / (n + dof - len(S) - 1), "this is the "
-                    "posterior's mean; the maximum divides by N_k + ν + D + 1"),
+            Mistake(
+                lambda S, n, dof, Psi: S / n,
+                "this is maximum likelihood; the prior adds to numerator and denominator",
+            ),
+            Mistake(
+                lambda S, n, dof, Psi: (S + Psi) / n,
+                "the prior has been counted above but not below",
+            ),
+            Mistake(
+                lambda S, n, dof, Psi: (S + Psi) / (n + dof),
+                "the D + 1 of the density's exponent is missing below",
+            ),
+            Mistake(
+                lambda S, n, dof, Psi: (S + Psi) / (n + dof - len(S) - 1),
+                "this is the posterior's mean; the maximum divides by N_k + ν + D + 1",
+            ),
         ),
         "Add the exponents of likelihood and prior, and compare with S/N_k.",
         "it cannot be singular, however few data there are",
@@ -428,15 +539,19 @@ CHAPTER_03 = (
         lambda rng: (int(rng.integers(2, 9)), int(rng.integers(2, 6))),
         lambda k, d: k - 1 + k * d + k * d * (d + 1) // 2,
         (
-            Mistake(lambda k, d: k + k * d + k * d * (d + 1) // 2, "one too many: the weights sum "
-                    "to 1, so only K - 1 are free"),
-            Mistake(lambda k, d: k - 1 + k * d + k * d**2, "covariances are symmetric: D(D+1)/2 "
-                    "numbers each, not D²"),
+            Mistake(
+                lambda k, d: k + k * d + k * d * (d + 1) // 2,
+                "one too many: the weights sum to 1, so only K - 1 are free",
+            ),
+            Mistake(
+                lambda k, d: k - 1 + k * d + k * d**2,
+                "covariances are symmetric: D(D+1)/2 numbers each, not D²",
+            ),
             Mistake(lambda k, d: k - 1 + k * d + k * d, "these are diagonal covariances"),
         ),
         "Count weights, means, covariances, and only what is free.",
         "what BIC charges for",
     ),
-)  # fmt: skip
+)
 
 ALL = CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03

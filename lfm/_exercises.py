@@ -109,6 +109,10 @@ CHAPTER_00 = (
                 "this divides by the largest distance; the contrast is relative to the nearest",
             ),
             Mistake(
+                lambda p, x: _distances(p, x).max() / _distances(p, x).min(),
+                "this is the ratio of farthest to nearest; the contrast is what it exceeds 1 by",
+            ),
+            Mistake(
                 lambda p, x: np.ptp(_distances(p, x) ** 2) / np.min(_distances(p, x) ** 2),
                 "these are squared distances; take the root first",
             ),

@@ -117,7 +117,7 @@ def _first(stack: Array, name: str, wrong) -> tuple[str, Array]:
     if stack.ndim == 2:
         return name, stack
     flat = stack.reshape(-1, *stack.shape[-2:])
-    lowest = [np.linalg.eigvalsh(c)[0] / np.trace(c) for c in flat]
+    lowest = [np.linalg.eigvalsh(c)[0] / (np.trace(c) or 1.0) for c in flat]
     k = next((k for k, c in enumerate(flat) if wrong(c)), int(np.argmin(lowest)))
     return f"{name}[{k}]", flat[k]
 

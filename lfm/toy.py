@@ -4,7 +4,7 @@ z is 0 or 1 with probability ½, and x | z ~ N(z θ, 1): one bell stands at 0, t
 It has every method that the loop `lfm.em` asks for, in the order in which all models have them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import expit, xlogy
@@ -63,7 +63,7 @@ class TwoBells:
         """Return the model whose θ = Σ r x / Σ r is the mean of what its bell claims."""
         if stats.r <= 0:
             raise ValueError("stats have r = 0: the moving bell claims no data; start it nearer")
-        return TwoBells(stats.rx / stats.r)
+        return replace(self, theta=stats.rx / stats.r)
 
     def lower_bound(self, stats: TwoBellsStats) -> float:
         """Return L(q, θ) = Σ_n E_q[ln ½ N(x_n; z_n θ, 1)] + H[q] in nats."""

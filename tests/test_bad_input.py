@@ -1,0 +1,275 @@
+"""Every public entry, every wrong kind: an error that names the argument and what is wanted."""
+
+import numpy as np
+import pytest
+
+from lfm import bound, data, em, figures
+from lfm.distributions import Categorical, InverseWishart
+from lfm.gaussian_mixture import GaussianMixture, k_means
+from lfm.toy import TwoBells
+
+X = np.random.default_rng(0).normal(size=(20, 2))
+MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
+PRIOR = InverseWishart(4.0, np.eye(2))
+
+
+def spoiled(value):
+    x = X.copy()
+    x[3, 1] = value
+    return x
+
+
+BAD_DATA = {
+    "NaN": (spoiled(np.nan), ValueError, r"x has 1 values that are not finite.*\[3, 1\]"),
+    "inf": (spoiled(np.inf), ValueError, r"x has 1 values that are not finite.*\[3, 1\]"),
+    "-inf": (spoiled(-np.inf), ValueError, "x has 1 values that are not finite"),
+    "NaN in float32": (spoiled(np.nan).astype(np.float32), ValueError, "x has 1 values"),
+    "too large": (X * 1e200, ValueError, "x is too large"),
+    "1-D": (X[:, 0], ValueError, r"x has shape \(20,\); wanted two dimensions.*x\[:, None\]"),
+    "3-D": (X[None], ValueError, r"x has shape \(1, 20, 2\)"),
+    "a number": (3.0, ValueError, r"x has shape \(\)"),
+    "no rows": (X[:0], ValueError, r"x has shape \(0, 2\); wanted at least one row"),
+    "no columns": (X[:, :0], ValueError, r"x has shape \(20, 0\)"),
+    "an empty list": ([], ValueError, r"x has shape \(0,\)"),
+    "strings": (X.astype(str), TypeError, "x holds <U.* values; wanted real numbers"),
+    "text": ("data", TypeError, "x holds"),
+    "objects": (X.astype(object), TypeError, "x holds object values"),
+    "complex": (X + 0j, TypeError, "x holds complex128 values"),
+    "dates": (np.full((3, 2), np.datetime64("2020-01-01")), TypeError, "x holds datetime64"),
+    "None": (None, TypeError, "x is None"),
+    "ragged": ([[1.0, 2.0], [3.0]], ValueError, "x is ragged"),
+    "an iterator": (iter([[1.0, 2.0]]), TypeError, "x is an iterator"),
+}
+
+TAKES_DATA = {
+    "fit": lambda x: em.fit(MIXTURE, x),
+    "steps": lambda x: next(em.steps(MIXTURE, x)),
+    "expect": lambda x: MIXTURE.expect(x, MIXTURE.infer(x)),
+    "responsibilities": lambda x: MIXTURE.infer(x).probs,
+    "log_prob": lambda x: MIXTURE.log_prob(x),
+    "init": lambda x: GaussianMixture.init(x, 1, rng=0),
+    "k_means": lambda x: k_means(x, 1, rng=0),
+    "prior": lambda x: InverseWishart.from_data(x),
+}
+
+
+@pytest.mark.parametrize("entry", TAKES_DATA)
+@pytest.mark.parametrize("kind", BAD_DATA)
+def test_bad_data_are_named(entry, kind):
+    x, error, message = BAD_DATA[kind]
+    with pytest.raises(error, match=message):
+        TAKES_DATA[entry](x)
+
+
+@pytest.mark.parametrize("entry", ["infer", "log_prob", "init", "fit"])
+def test_the_toy_takes_one_column(entry):
+    calls = {
+        "infer": lambda x: TwoBells(1.0).infer(x),
+        "log_prob": lambda x: TwoBells(1.0).log_prob(x),
+        "init": lambda x: TwoBells.init(x, rng=0),
+        "fit": lambda x: em.fit(TwoBells(1.0), x),
+    }
+    with pytest.raises(ValueError, match="x has 2 columns; wanted 1"):
+        calls[entry](X)
+    with pytest.raises(ValueError, match="x has 1 values that are not finite"):
+        calls[entry](spoiled(np.nan)[:, 1:])
+
+
+@pytest.mark.parametrize("entry", ["expect", "log_prob", "fit", "responsibilities"])
+def test_another_number_of_columns_is_named(entry):
+    with pytest.raises(ValueError, match="x has 3 columns; wanted 2, as the model has"):
+        TAKES_DATA[entry](np.ones((5, 3)))
+
+
+COUNTS = [
+    (0, ValueError, "n_components is 0; wanted between 1 and 20"),
+    (-2, ValueError, "n_components is -2"),
+    (21, ValueError, "n_components is 21; wanted between 1 and 20"),
+    (True, TypeError, "n_components is True"),
+    (np.True_, TypeError, "n_components is"),
+    (2.0, TypeError, "n_components is 2.0"),
+    ("2", TypeError, "n_components is '2'"),
+    (None, TypeError, "n_components is None"),
+]
+
+
+@pytest.mark.parametrize(("k", "error", "message"), COUNTS)
+@pytest.mark.parametrize("make", [GaussianMixture.init, k_means])
+def test_bad_numbers_of_components_are_named(make, k, error, message):
+    with pytest.raises(error, match=message):
+        make(X, k, rng=0)
+
+
+SEEDS = [(None, TypeError), (True, TypeError), ("a", TypeError), (1.5, TypeError), (-1, ValueError)]
+
+
+@pytest.mark.parametrize(("rng", "error"), SEEDS)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda rng: GaussianMixture.init(X, 2, rng=rng),
+        lambda rng: k_means(X, 2, rng=rng),
+        lambda rng: MIXTURE.sample(3, rng=rng),
+        lambda rng: MIXTURE.infer(X).sample(rng=rng),
+        lambda rng: TwoBells(1.0).sample(3, rng=rng),
+        lambda rng: data.faces(2, rng=rng),
+    ],
+)
+def test_bad_seeds_are_named(call, rng, error):
+    with pytest.raises(error, match="rng is"):
+        call(rng)
+
+
+@pytest.mark.parametrize("rng", [7, np.int64(7), np.random.default_rng(7)])
+def test_a_seed_and_its_generator_are_the_same(rng):
+    expected = MIXTURE.sample(5, rng=np.random.default_rng(7))[0]
+    np.testing.assert_array_equal(MIXTURE.sample(5, rng=rng)[0], expected)
+
+
+GOOD = {"weights": [0.4, 0.6], "means": [[0, 0], [1, 1]], "covs": [np.eye(2), np.eye(2)]}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"weights": [0.4, 0.5]}, ValueError, "weights does not sum to 1"),
+        ({"weights": [-0.2, 1.2]}, ValueError, "weights has the negative value -0.2"),
+        ({"weights": [np.nan, 1.0]}, ValueError, "weights has 1 values that are not finite"),
+        ({"weights": []}, ValueError, "weights has shape"),
+        ({"weights": [[0.4, 0.6]]}, ValueError, r"weights has shape \(1, 2\)"),
+        ({"weights": ["a", "b"]}, TypeError, "weights holds"),
+        ({"weights": None}, TypeError, "weights is None"),
+        ({"weights": [0.2, 0.3, 0.5]}, ValueError, r"means has shape \(2, 2\); wanted \(3, any\)"),
+        ({"means": [0, 1]}, ValueError, r"means has shape \(2,\)"),
+        ({"means": [[0, np.inf], [1, 1]]}, ValueError, "means has 1 values"),
+        ({"means": [[0, 1, 2]] * 2}, ValueError, r"covs has shape \(2, 2, 2\); wanted \(2, 3, 3\)"),
+        ({"covs": np.eye(2)}, ValueError, r"covs has shape \(2, 2\)"),
+        ({"covs": [np.eye(2), -np.eye(2)]}, ValueError, r"covs\[1\] is not positive definite"),
+        ({"covs": [np.zeros((2, 2)), np.eye(2)]}, ValueError, r"covs\[0\] is not positive"),
+        ({"covs": [np.eye(2), [[1, 0.5], [0, 1]]]}, ValueError, r"covs\[1\] is not symmetric"),
+        ({"covs": [np.eye(2), np.full((2, 2), np.nan)]}, ValueError, "covs has 4 values"),
+        ({"covs": [np.eye(2), 1j * np.eye(2)]}, TypeError, "covs holds complex128"),
+        ({"prior": 0.1}, TypeError, "prior is float; wanted an InverseWishart"),
+        ({"prior": InverseWishart(5.0, np.eye(3))}, ValueError, "prior has a scale of 3"),
+    ],
+)
+def test_bad_parameters_of_a_mixture_are_named(change, error, message):
+    with pytest.raises(error, match=message):
+        GaussianMixture(**(GOOD | change))
+
+
+@pytest.mark.parametrize(
+    ("dof", "scale", "error", "message"),
+    [
+        (1.0, np.eye(2), ValueError, "dof is 1.0; wanted a number that is finite and > 1"),
+        (np.nan, np.eye(2), ValueError, "dof is nan"),
+        (True, np.eye(2), TypeError, "dof is True"),
+        ("3", np.eye(2), TypeError, "dof is '3'"),
+        (4.0, np.ones((2, 3)), ValueError, r"scale has shape \(2, 3\)"),
+        (4.0, np.ones((2, 2)), ValueError, "scale is not positive definite"),
+        (4.0, [[1, 0.5], [0, 1]], ValueError, "scale is not symmetric"),
+        (4.0, np.eye(2)[0], ValueError, r"scale has shape \(2,\)"),
+    ],
+)
+def test_bad_priors_are_named(dof, scale, error, message):
+    with pytest.raises(error, match=message):
+        InverseWishart(dof, scale)
+    with pytest.raises(ValueError, match="cov"):
+        PRIOR.log_prob(-np.eye(2))
+
+
+@pytest.mark.parametrize(
+    ("probs", "error", "message"),
+    [
+        ([[0.5, 0.6]], ValueError, "probs does not sum to 1"),
+        ([[-0.5, 1.5]], ValueError, "probs has the negative value"),
+        ([0.5, 0.5], ValueError, r"probs has shape \(2,\)"),
+        ([[np.nan, 1.0]], ValueError, "probs has 1 values"),
+        (None, TypeError, "probs is None"),
+    ],
+)
+def test_bad_categoricals_are_named(probs, error, message):
+    with pytest.raises(error, match=message):
+        Categorical(probs)
+
+
+@pytest.mark.parametrize(
+    ("q", "error", "message"),
+    [
+        (Categorical(np.full((19, 2), 0.5)), ValueError, r"q has probs of shape \(19, 2\)"),
+        (Categorical(np.full((20, 3), 1 / 3)), ValueError, r"q has probs of shape \(20, 3\)"),
+        (np.full((20, 2), 0.5), TypeError, "q is ndarray; wanted a Categorical"),
+        (None, TypeError, "q is NoneType"),
+    ],
+)
+def test_a_q_for_other_data_is_named(q, error, message):
+    with pytest.raises(error, match=message):
+        MIXTURE.expect(X, q)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"max_iter": -1}, ValueError, "max_iter is -1; wanted at least 0"),
+        ({"max_iter": 2.5}, TypeError, "max_iter is 2.5"),
+        ({"max_iter": True}, TypeError, "max_iter is True"),
+        ({"tol": -1e-3}, ValueError, "tol is -0.001"),
+        ({"tol": np.nan}, ValueError, "tol is nan"),
+        ({"tol": "small"}, TypeError, "tol is 'small'"),
+        ({"batch_size": 0}, ValueError, "batch_size is 0"),
+        ({"batch_size": True}, TypeError, "batch_size is True"),
+    ],
+)
+def test_bad_options_of_the_loop_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        em.fit(MIXTURE, X, **options)
+
+
+@pytest.mark.parametrize("n", [0, -1, True, 1.5, None])
+@pytest.mark.parametrize("model", [MIXTURE, TwoBells(1.0)])
+def test_bad_sample_sizes_are_named(model, n):
+    with pytest.raises((TypeError, ValueError), match="n is"):
+        model.sample(n, rng=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: bound.log_marginal([np.nan, 0]), ValueError, "log_joint has NaN"),
+        (lambda: bound.log_marginal([np.inf, 0]), ValueError, r"log_joint has NaN or \+inf"),
+        (lambda: bound.log_marginal(3.0), ValueError, r"log_joint has shape \(\)"),
+        (lambda: bound.log_marginal([]), ValueError, r"log_joint has shape \(0,\)"),
+        (lambda: bound.log_marginal(["a"]), TypeError, "log_joint holds"),
+        (lambda: bound.posterior([-np.inf, -np.inf]), ValueError, "log_joint has a row of -inf"),
+        (lambda: bound.lower_bound([0.5, 0.6], [0, 0]), ValueError, "q does not sum to 1"),
+        (lambda: bound.entropy([-1, 2]), ValueError, "q has the negative value"),
+        (lambda: bound.entropy(0.5), ValueError, "q has shape"),
+        (lambda: bound.kl([1, 0], [0.5, 0.4]), ValueError, "p does not sum to 1"),
+        (lambda: bound.gradient([1.0], [np.nan]), ValueError, "grad_log_joint has 1 values"),
+        (lambda: bound.gaussian_kl([0], [[1]], [0, 0], [[1]]), ValueError, "mean2 has shape"),
+        (lambda: bound.gaussian_kl([0], [[-1]], [0], [[1]]), ValueError, "cov1 is not positive"),
+        (
+            lambda: bound.gaussian_kl([0, 0], np.eye(2), [0, 0], [[1, 0.5], [0, 1]]),
+            ValueError,
+            "cov2 is not symmetric",
+        ),
+        (lambda: TwoBells(np.inf), ValueError, "theta is inf"),
+        (lambda: TwoBells("3"), TypeError, "theta is '3'"),
+        (lambda: TwoBells.init(X[:, :1], 3, rng=0), ValueError, "n_components is 3"),
+        (lambda: figures.show(figures.new()[0], alt="plot"), ValueError, "alt is 'plot'"),
+    ],
+)
+def test_other_entries_name_their_argument_too(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_models_cannot_be_changed_by_accident():
+    with pytest.raises(AttributeError):
+        MIXTURE.weights = [0.5, 0.5]
+    with pytest.raises(ValueError, match="read-only"):
+        MIXTURE.means[0] = 1
+    mine = np.array([[0.0, 0.0], [1.0, 1.0]])
+    model = GaussianMixture(GOOD["weights"], mine, GOOD["covs"])
+    mine[:] = 9
+    assert model.means.max() == 1

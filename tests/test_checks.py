@@ -1,0 +1,116 @@
+"""The exercises' checks: solutions pass, empty cells and known mistakes are told apart."""
+
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from lfm import _exercises, checks
+
+ROOT = Path(__file__).parent.parent
+EXERCISES = {e.name: e for e in _exercises.ALL}
+CHAPTERS = sorted({e.chapter for e in _exercises.ALL})
+
+every_exercise = pytest.mark.parametrize("name", EXERCISES)
+
+
+def cells(folder, chapter):
+    (path,) = (ROOT / "notebooks" / folder).glob(f"{chapter}_*.ipynb")
+    return nbformat.read(path, as_version=4).cells
+
+
+def answers(folder: str, tag: str) -> dict:
+    """Return {exercise name: function} from the cells of the notebooks with this tag."""
+    found = {}
+    for chapter in CHAPTERS:
+        scope = {"np": np, "check": lambda name, answer: found.__setitem__(name, answer)}
+        for cell in cells(folder, chapter):
+            if tag in cell.metadata.get("tags", []):
+                source = cell.source.replace("from lfm.checks import check\n", "")
+                exec(compile(source, cell.id, "exec"), scope)
+    return found
+
+
+SOLUTIONS = answers("solutions", "solution")
+EMPTY = answers("", "exercise")
+
+
+def test_every_exercise_stands_in_its_chapter_and_in_the_solutions():
+    assert list(EMPTY) == list(SOLUTIONS) == checks.exercises()
+    for chapter in CHAPTERS:
+        assert 3 <= len(checks.exercises(chapter)) <= 5
+
+
+@every_exercise
+def test_the_solution_passes(name):
+    verdict = checks.check(name, SOLUTIONS[name])
+    assert verdict.passed, verdict
+    assert verdict
+    assert repr(verdict).startswith("Passed: ")
+
+
+@every_exercise
+def test_the_empty_cell_fails_and_says_so(name):
+    verdict = checks.check(name, EMPTY[name])
+    assert not verdict
+    assert "returns nothing yet" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("name", "mistake"),
+    [(e.name, m) for e in _exercises.ALL for m in e.mistakes],
+    ids=lambda value: value if isinstance(value, str) else value.message[:40],
+)
+def test_each_known_mistake_gets_its_own_message(name, mistake):
+    assert checks.check(name, mistake.function).message == mistake.message
+
+
+@every_exercise
+def test_messages_of_one_exercise_differ_and_three_mistakes_are_known(name):
+    messages = [m.message for m in EXERCISES[name].mistakes]
+    assert len(set(messages)) == len(messages) >= 3
+
+
+@every_exercise
+def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
+    exercise = EXERCISES[name]
+    verdict = checks.check(name, lambda *a: 1.7 * np.asarray(exercise.reference(*a)) + 0.3)
+    assert not verdict
+    assert exercise.hint in verdict.message
+    for i in range(checks.DRAWS):
+        wanted = np.ravel(exercise.reference(*exercise.draw(np.random.default_rng([i, 7]))))
+        assert not any(f"{value:.3g}" in verdict.message for value in wanted if abs(value) > 100)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, "still empty"),
+        (..., "still empty"),
+        (3.5, "is a float; wanted a function"),
+        (lambda q, p: None, "returns nothing yet"),
+        (lambda q, p: 1 / 0, "raised ZeroDivisionError"),
+        (lambda q: q, "raised TypeError"),
+        (lambda q, p: q, r"shape \(4,\); wanted \(\)"),
+        (lambda q, p: "many", "returns a str"),
+        (lambda q, p: np.nan, "NaN or infinity"),
+        (lambda q, p: q.sort(), "returns nothing yet"),
+        (lambda q, p: (q.sort(), (q * np.log(q / p)).sum())[1], "changes its input"),
+    ],
+)
+def test_whatever_an_answer_does_the_verdict_says_what(answer, message):
+    verdict = checks.check("divergence", answer)
+    assert not verdict.passed
+    with pytest.raises(AssertionError, match=message):
+        raise AssertionError(verdict.message)
+
+
+def test_two_runs_say_the_same():
+    texts = {repr(checks.check("lower-bound", lambda q, t: (q * t).sum(axis=1))) for _ in range(2)}
+    assert len(texts) == 1
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_names():
+    with pytest.raises(ValueError, match=r"name is 'nonsense'; wanted one of .*lower-bound"):
+        checks.check("nonsense", None)

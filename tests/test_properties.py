@@ -1,0 +1,108 @@
+"""Whatever the data are: a fit whose bound rises, or an error that says what to do."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from lfm import bound, em
+from lfm.distributions import InverseWishart
+from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture
+
+# Derandomised, so that a run that fails can be run again.
+quick = settings(max_examples=60, deadline=None, derandomize=True)
+
+numbers = st.floats(-100, 100, allow_nan=False, width=32).map(lambda v: round(v, 2))
+
+
+@st.composite
+def awkward(draw):
+    """Data that people have: few, doubled, constant, collinear, far off, tiny, of any type."""
+    n, d = draw(st.integers(1, 12)), draw(st.integers(1, 4))
+    x = draw(hnp.arrays(np.float64, (n, d), elements=numbers))
+    if draw(st.booleans()):
+        x = np.repeat(x, draw(st.integers(2, 4)), axis=0)
+    if draw(st.booleans()):
+        x[:, draw(st.integers(0, d - 1))] = draw(numbers)
+    if draw(st.booleans()):
+        x = x @ np.ones((d, d))
+    x = x * draw(st.sampled_from([1.0, 1e-9, 1e9])) + draw(st.sampled_from([0.0, 1e8, -1e6]))
+    form = draw(st.sampled_from(["float64", "float32", "int64", "fortran", "read-only", "strided"]))
+    if form in ("float32", "int64"):
+        return x.astype(form)
+    if form == "fortran":
+        return np.asfortranarray(x)
+    if form == "strided":
+        return np.repeat(x, 2, axis=0)[::2]
+    x.flags.writeable = form != "read-only"
+    return x
+
+
+@quick
+@given(awkward(), st.integers(1, 4), st.integers(0, 5))
+def test_with_a_prior_there_is_always_a_fit(x, k, seed):
+    k = min(k, len(x))
+    prior = InverseWishart.from_data(x, k)
+    fit = em.fit(GaussianMixture.init(x, k, rng=seed, prior=prior), x, max_iter=15)
+    assert np.isfinite(fit.bounds).all()
+    assert (np.diff(fit.bounds) >= -1e-7 * (np.abs(fit.bounds).max() + len(x))).all()
+    np.testing.assert_allclose(fit.q.probs.sum(axis=1), 1, rtol=1e-9)
+    np.linalg.cholesky(fit.model.covs)
+    assert np.isfinite(fit.model.log_prob(x)).all()
+
+
+@quick
+@given(awkward(), st.integers(1, 4), st.integers(0, 5))
+def test_without_a_prior_there_is_a_fit_or_an_error_that_says_what_to_do(x, k, seed):
+    k = min(k, len(x))
+    try:
+        fit = em.fit(GaussianMixture.init(x, k, rng=seed), x, max_iter=15)
+    except DegenerateComponent as error:
+        assert "prior=InverseWishart.from_data" in str(error)  # noqa: PT017 - either may happen
+    else:
+        assert np.isfinite(fit.bounds).all()
+        assert (np.diff(fit.bounds) >= -1e-6 * (np.abs(fit.bounds).max() + len(x))).all()
+
+
+@quick
+@given(awkward(), st.integers(1, 3))
+def test_batches_add_up(x, k):
+    k = min(k, len(x))
+    model = GaussianMixture.init(x, k, rng=0, prior=InverseWishart.from_data(x, k))
+    whole = model.expect(x, model.infer(x))
+    cut = len(x) // 2
+    if cut == 0:
+        return
+    parts = [model.expect(p, model.infer(p)) for p in (x[:cut], x[cut:])]
+    total = parts[0] + parts[1]
+    assert total.n == whole.n
+    np.testing.assert_allclose(total.r, whole.r, rtol=1e-6, atol=1e-9)
+    scale = np.abs(whole.scatter(model.means)).max() + np.abs(model.covs).max()
+    difference = np.abs(total.scatter(model.means) - whole.scatter(model.means)).max()
+    assert difference <= 1e-6 * scale
+
+
+rows = hnp.arrays(np.float64, (3, 4), elements=st.floats(-800, 50))
+weights = hnp.arrays(np.float64, (3, 4), elements=st.floats(0.0, 1.0, width=32))
+
+
+@quick
+@given(rows, weights)
+def test_the_bound_never_exceeds_the_log_marginal(table, w):
+    w[:, 0] += 1e-3
+    q = w / w.sum(axis=1, keepdims=True)
+    d = bound.decompose(q, table)
+    size = 1e-12 * (1 + np.abs(table).max())
+    assert (d.bound <= d.log_marginal + size).all()
+    assert (d.divergence >= -size).all()
+    finite = np.isfinite(d.divergence)  # the posterior may underflow to 0 where q does not
+    np.testing.assert_allclose((d.bound + d.divergence)[finite], d.log_marginal[finite], atol=1e-6)
+
+
+@quick
+@given(hnp.arrays(np.float64, (6,), elements=st.floats(-30, 30)), st.floats(-1e3, 1e3))
+def test_a_constant_in_the_log_joint_passes_through(row, c):
+    q = bound.posterior(row)
+    np.testing.assert_allclose(bound.posterior(row + c), q, rtol=1e-9, atol=1e-12)
+    assert bound.lower_bound(q, row + c) == pytest.approx(bound.lower_bound(q, row) + c, abs=1e-9)

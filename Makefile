@@ -41,6 +41,7 @@ format: $(READY) ## Mend the style of the code
 refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb
+	$(BIN)/python tools/pictures.py
 
 bench: $(BENCH_READY) ## Time the package against its peers, one thread
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/mixture.py

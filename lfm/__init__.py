@@ -8,6 +8,7 @@ Read the files in this order; each needs only those before it.
     toy               the smallest model: two bells, one parameter
     gaussian_mixture  a discrete factor: which component?
     data              data sets, each with its truth where that is known
+    faces             cartoon faces drawn from known factors
     figures           every figure of the course
     checks            what the exercises are checked with
 
@@ -17,5 +18,5 @@ Sizes, in code and text: N data, D observed dimensions, K components or factors,
 Quantities in nats. Arrays are float64, one datum a row.
 
 Every equation has a name. It stands in the notebook that derives it (`\\tag{name}`), in the
-docstring of the code that computes it ("Eq. name"), and on the test that evaluates both its sides.
+docstring of the code that computes it (after "Eq."), and on the test that evaluates both its sides.
 """

@@ -1,0 +1,52 @@
+"""What the README says is so: its pictures, its chapters, its example, its commands."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+
+sys.path.insert(0, str(ROOT / "tools"))
+import pictures  # noqa: E402 - a script, not a package
+
+
+def test_the_pictures_are_those_that_the_notebooks_drew():
+    drawn = pictures.drawn()
+    stored = {p.stem: p.read_bytes() for p in pictures.FOLDER.glob("*.png")}
+    assert set(stored) == set(pictures.wanted())
+    for cell, png in stored.items():
+        assert png == drawn[cell], f"{cell}: run `make refresh`"
+
+
+@pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
+def test_the_table_has_each_chapter_with_its_question_and_time(path):
+    first = nbformat.read(path, as_version=4).cells[0].source
+    question = re.search(r"\*\*The question\.\*\* (.+)", first)[1].replace("$", "")
+    question = question.replace("\\theta", "θ")
+    minutes = re.search(r"\*\*Time\.\*\* (\d+) minutes, and (\d+)", first).groups()
+    row = next(line for line in README.splitlines() if f"(notebooks/{path.name})" in line)
+    assert question in row
+    assert row.rstrip(" |").endswith(f"{minutes[0]} min | {minutes[1]} min")
+
+
+def test_the_example_runs(tmp_path):
+    code = re.search(r"```python\n(.*?)```", README, flags=re.S)[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("inference ")
+
+
+def test_every_command_is_a_target_and_every_link_leads_somewhere():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / link).exists(), link

@@ -21,6 +21,11 @@ help: ## Show this list
 course: $(READY) ## Set up, then open the course in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_ARG) $(JUPYTER_ARGS) notebooks/00_latent_factors.ipynb
 
+# Two workers with two threads each would fight for two cores.
+test-package test-notebooks bench: export OMP_NUM_THREADS := 1
+test-package test-notebooks bench: export OPENBLAS_NUM_THREADS := 1
+test-package test-notebooks bench: export MKL_NUM_THREADS := 1
+
 test: lint test-package test-notebooks ## Set up, then run every test
 
 test-package: $(READY) ## Test the package lfm
@@ -44,7 +49,7 @@ refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/python tools/pictures.py
 
 bench: $(BENCH_READY) ## Time the package against its peers, one thread
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python benchmarks/mixture.py
+	$(BIN)/python benchmarks/mixture.py
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -304,6 +304,11 @@ def _bells_bound(x, old, new):
     return new.lower_bound(old.expect(x, old.infer(x)))
 
 
+def _slope_of_joint_and_q(x, theta):
+    r, gain = _r(x, theta), theta * x - theta**2 / 2  # ln N(x; θ, 1) - ln N(x; 0, 1)
+    return float((r * (x - theta) + r * (1 - r) * (x - theta) * gain).sum())
+
+
 def _slope(x, theta):
     return float((_r(x, theta) * (x - theta)).sum())
 
@@ -403,6 +408,10 @@ CHAPTER_02 = (
                 ),
                 "q was differentiated too; in Fisher's identity it is held fixed",
             ),
+            Mistake(
+                _slope_of_joint_and_q,
+                "q was differentiated too, in both bells; in Fisher's identity it is held fixed",
+            ),
         ),
         "Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ.",
         "the slope of the likelihood, without differentiating the log of a sum",
@@ -413,17 +422,17 @@ CHAPTER_02 = (
 # ------------------------------------------------------------------ 03 Gaussian mixture
 
 
-def _mixture(rng, far: bool = False):
+def _mixture(rng):
     k, d = 3, 2
     a = rng.normal(size=(k, d, d))
     covs = a @ a.mT + 0.3 * np.eye(d)
     model = GaussianMixture(rng.dirichlet(np.ones(k)), rng.normal(size=(k, d)), covs)
-    x = model.sample(15, rng=rng)[0]
-    return (x + 500 if far else x), model
+    return model.sample(15, rng=rng)[0], model
 
 
 def _draw_mixture(rng):
-    x, m = _mixture(rng, far=bool(rng.integers(2)))
+    x, m = _mixture(rng)
+    x[::5] += 500  # far from all components, beside rows near them that tell mistakes apart
     return x, m.weights, m.means, m.covs
 
 

@@ -5,6 +5,9 @@ it fails, it is compared with the mistakes that are known, so that the verdict c
 looks like. The reference's values are never shown. Everything runs offline, from a fixed seed.
 """
 
+import inspect
+import re
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,10 +64,12 @@ def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:
     for inputs in draws:
         copies = [np.array(a) if isinstance(a, np.ndarray) else a for a in inputs]
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 result = answer(*copies)
         except Exception as error:  # whatever the student's code raises is for the student
-            return f"the function raised {type(error).__name__}: {error}"
+            return (
+                f"the function raised {_text(error)}\nwhen called with {_shapes(exercise, inputs)}"
+            )
         if result is None or result is ...:
             return "the function returns nothing yet: does it end with `return`?"
         if any(not _same(c, a) for c, a in zip(copies, inputs, strict=True)):
@@ -85,10 +90,13 @@ def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:
 def _flaw(results: list, right: list) -> str | None:
     """Return how results differ from what is wanted, without saying what is wanted."""
     for result, wanted in zip(results, right, strict=True):
+        kind = type(result).__name__
         try:
-            result = np.asarray(result, dtype=float)
-        except (TypeError, ValueError):
-            return f"the function returns a {type(result).__name__}; wanted numbers"
+            result = np.asarray(result)
+        except Exception:  # ragged lists, tensors that track gradients, objects of any kind
+            return f"the function returns a {kind} that is no array; wanted numbers"
+        if result.dtype.kind not in "fiub":  # a text or a complex number would be converted
+            return f"the function returns a {kind}; wanted real numbers"
         wanted = np.asarray(wanted, dtype=float)
         if result.shape != wanted.shape:
             return f"the result has shape {result.shape}; wanted {wanted.shape}"
@@ -98,6 +106,19 @@ def _flaw(results: list, right: list) -> str | None:
         if not np.allclose(result[finite], wanted[finite], rtol=1e-6, atol=1e-9):
             return "the numbers are not right yet"
     return None
+
+
+def _text(error: Exception) -> str:
+    """Return type and text of an error on one line, the same in every run."""
+    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))
+    return f"{type(error).__name__}: {text[:160]}{'...' if len(text) > 160 else ''}"
+
+
+def _shapes(exercise: "_exercises.Exercise", inputs: tuple) -> str:
+    """Return names and shapes, as in "W (5, 2), theta (a number)"."""
+    names = list(inspect.signature(exercise.reference).parameters)
+    shapes = [str(np.shape(a)) if np.ndim(a) else "(a number)" for a in inputs]
+    return ", ".join(f"{n} {s}" for n, s in zip(names, shapes, strict=True))
 
 
 def _same(a, b) -> bool:

@@ -1,10 +1,14 @@
 """The exercises' checks: solutions pass, empty cells and known mistakes are told apart."""
 
+import inspect
+import re
+import warnings
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+import torch
 
 from lfm import _exercises, checks
 
@@ -80,7 +84,13 @@ def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
     assert exercise.hint in verdict.message
     for i in range(checks.DRAWS):
         wanted = np.ravel(exercise.reference(*exercise.draw(np.random.default_rng([i, 7]))))
-        assert not any(f"{value:.3g}" in verdict.message for value in wanted if abs(value) > 100)
+        # Digits alone: "-0.0123" must not appear as "0.012". 0 and 1 may stand in any sentence.
+        shown = {f"{abs(v):.{n}g}" for v in wanted for n in (2, 3, 6)} - {"0", "1"}
+        assert shown, name
+        numbers = set(
+            re.findall(r"\d+\.?\d*(?:e-?\d+)?", verdict.message.replace(exercise.hint, ""))
+        )
+        assert not shown & numbers
 
 
 @pytest.mark.parametrize(
@@ -94,6 +104,13 @@ def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
         (lambda q: q, "raised TypeError"),
         (lambda q, p: q, r"shape \(4,\); wanted \(\)"),
         (lambda q, p: "many", "returns a str"),
+        (lambda q, p: str((q * np.log(q / p)).sum()), "returns a str; wanted real numbers"),
+        (lambda q, p: (q * np.log(q / p)).sum() + 1j, "returns a complex"),
+        (lambda q, p: [[1.0], [1.0, 2.0]], "returns a list that is no array"),
+        (lambda q, p: torch.zeros((), requires_grad=True), "returns a Tensor that is no array"),
+        (lambda q, p: np.zeros((2, 3)) @ q, r"when called with q \(4,\), p \(4,\)"),
+        (lambda q, p: int("x\n" * 999), r"ValueError: .{100,170}\.\.\.\n"),
+        (lambda q, p: {}[object()], r"KeyError: <object object>\n"),
         (lambda q, p: np.nan, "NaN or infinity"),
         (lambda q, p: q.sort(), "returns nothing yet"),
         (lambda q, p: (q.sort(), (q * np.log(q / p)).sum())[1], "changes its input"),
@@ -109,6 +126,40 @@ def test_whatever_an_answer_does_the_verdict_says_what(answer, message):
 def test_two_runs_say_the_same():
     texts = {repr(checks.check("lower-bound", lambda q, t: (q * t).sum(axis=1))) for _ in range(2)}
     assert len(texts) == 1
+
+
+def test_warnings_of_the_answer_do_not_reach_the_notebook():
+    def noisy(q, p):
+        warnings.warn("noise", stacklevel=1)
+        return (q * np.log(q / p)).sum()
+
+    assert checks.check("divergence", noisy)  # pytest turns a warning that leaks into an error
+
+
+@every_exercise
+def test_the_arguments_of_cell_and_solution_are_called_the_same(name):
+    empty, solution = (list(inspect.signature(a[name]).parameters) for a in (EMPTY, SOLUTIONS))
+    assert empty == solution
+
+
+@every_exercise
+def test_every_mistake_shows_on_several_draws(name):
+    exercise = EXERCISES[name]
+    draws = [exercise.draw(np.random.default_rng([i, 7])) for i in range(checks.DRAWS)]
+    right = [exercise.reference(*inputs) for inputs in draws]
+    for mistake in exercise.mistakes:
+        with np.errstate(all="ignore"):
+            wrong = [mistake.function(*inputs) for inputs in draws]
+        shows = [checks._flaw([w], [r]) is not None for w, r in zip(wrong, right, strict=True)]
+        assert sum(shows) >= 2, mistake.message
+
+
+@pytest.mark.parametrize("folder", ["", "solutions"])
+def test_no_marker_of_the_notebooks_source_is_left_in_the_text(folder):
+    for chapter in CHAPTERS:
+        for cell in cells(folder, chapter):
+            if cell.cell_type == "markdown":
+                assert not re.search(r"^# %+ ", cell.source, flags=re.M), cell.id
 
 
 def test_an_unknown_name_is_an_error_that_lists_the_names():

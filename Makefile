@@ -19,7 +19,8 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 course: $(READY) ## Set up, then open the course in JupyterLab
-	$(BIN)/jupyter lab $(ROOT_ARG) $(JUPYTER_ARGS) notebooks/00_latent_factors.ipynb
+	$(BIN)/jupyter lab $(ROOT_ARG) --LabApp.default_url=/lab/tree/notebooks/00_latent_factors.ipynb \
+	    $(JUPYTER_ARGS)
 
 # Two workers with two threads each would fight for two cores.
 test-package test-notebooks bench: export OMP_NUM_THREADS := 1

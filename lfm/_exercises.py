@@ -462,6 +462,25 @@ def _draw_map(rng):
 
 CHAPTER_03 = (
     Exercise(
+        "number-of-parameters",
+        "03",
+        lambda rng: (int(rng.integers(2, 9)), int(rng.integers(2, 6))),
+        lambda k, d: k - 1 + k * d + k * d * (d + 1) // 2,
+        (
+            Mistake(
+                lambda k, d: k + k * d + k * d * (d + 1) // 2,
+                "one too many: the weights sum to 1, so only K - 1 are free",
+            ),
+            Mistake(
+                lambda k, d: k - 1 + k * d + k * d**2,
+                "covariances are symmetric: D(D+1)/2 numbers each, not D²",
+            ),
+            Mistake(lambda k, d: k - 1 + k * d + k * d, "these are diagonal covariances"),
+        ),
+        "Count weights, means, covariances, and only what is free.",
+        "what BIC charges for",
+    ),
+    Exercise(
         "responsibilities",
         "03",
         _draw_mixture,
@@ -545,25 +564,6 @@ CHAPTER_03 = (
         ),
         "Add the exponents of likelihood and prior, and compare with S/N_k.",
         "it cannot be singular, however few data there are",
-    ),
-    Exercise(
-        "number-of-parameters",
-        "03",
-        lambda rng: (int(rng.integers(2, 9)), int(rng.integers(2, 6))),
-        lambda k, d: k - 1 + k * d + k * d * (d + 1) // 2,
-        (
-            Mistake(
-                lambda k, d: k + k * d + k * d * (d + 1) // 2,
-                "one too many: the weights sum to 1, so only K - 1 are free",
-            ),
-            Mistake(
-                lambda k, d: k - 1 + k * d + k * d**2,
-                "covariances are symmetric: D(D+1)/2 numbers each, not D²",
-            ),
-            Mistake(lambda k, d: k - 1 + k * d + k * d, "these are diagonal covariances"),
-        ),
-        "Count weights, means, covariances, and only what is free.",
-        "what BIC charges for",
     ),
 )
 

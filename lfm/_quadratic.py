@@ -93,11 +93,8 @@ class Quadratic:
         Where r puts a component far from its origin for its size, as a start amid nowhere or a
         collapse does, the sums are taken once more about where it is.
         """
-        basis = self.basis(x) if probs is None else OwnOrigins(self)
-        sums = self._pass(basis, x, probs)
-        for _ in range(2):
-            if not sums.cancels():
-                break
+        sums = self._pass(self.basis(x) if probs is None else OwnOrigins(self), x, probs)
+        if sums.cancels():
             sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x, probs)
         return sums
 

@@ -38,11 +38,7 @@ def posterior(log_joint) -> Array:
     Eq. tight: with this q the lower bound equals the log marginal. Raises `ValueError` where
     x has probability zero, for there is no posterior then.
     """
-    log_joint = _table(log_joint)
-    log_evidence = logsumexp(log_joint, axis=-1, keepdims=True)
-    if np.isneginf(log_evidence).any():
-        raise ValueError("log_joint has a row of -inf: that x has probability 0, so no posterior")
-    return np.exp(log_joint - log_evidence)
+    return np.exp(_log_posterior(log_joint))
 
 
 def expected_log_joint(q, log_joint) -> Array:
@@ -81,9 +77,13 @@ def decompose(q, log_joint) -> Decomposition:
 
     Eq. decomposition: bound + divergence = log marginal for every q (PRML 9.4).
     """
+    # In the log domain: a posterior of e^-800 is 0 in double precision, and the KL then infinite.
+    q, log_posterior = _distribution(q, "q"), _log_posterior(log_joint)
+    with np.errstate(divide="ignore"):
+        log_ratio = np.where(q > 0, np.log(q) - log_posterior, 0.0)
     return Decomposition(
         bound=lower_bound(q, log_joint),
-        divergence=kl(q, posterior(log_joint)),
+        divergence=(q * log_ratio).sum(axis=-1),
         log_marginal=log_marginal(log_joint),
     )
 
@@ -115,6 +115,14 @@ def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
     trace = np.trace(cho_solve((chol2, True), cov1))
     log_det = 2 * np.log(np.diag(chol2) / np.diag(chol1)).sum()  # ln |cov2| - ln |cov1|
     return float(0.5 * (trace + gap @ cho_solve((chol2, True), gap) - d + log_det))
+
+
+def _log_posterior(log_joint) -> Array:
+    log_joint = _table(log_joint)
+    log_evidence = logsumexp(log_joint, axis=-1, keepdims=True)
+    if np.isneginf(log_evidence).any():
+        raise ValueError("log_joint has a row of -inf: that x has probability 0, so no posterior")
+    return log_joint - log_evidence
 
 
 def _table(log_joint) -> Array:

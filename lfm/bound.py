@@ -79,7 +79,7 @@ def decompose(q, log_joint) -> Decomposition:
     """
     # In the log domain: a posterior of e^-800 is 0 in double precision, and the KL then infinite.
     q, log_posterior = _distribution(q, "q"), _log_posterior(log_joint)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.where(q > 0, np.log(q) - log_posterior, 0.0)
     return Decomposition(
         bound=lower_bound(q, log_joint),

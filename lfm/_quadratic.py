@@ -157,7 +157,8 @@ class SharedOrigin:
         return self.eta @ t
 
     def add(self, r: Array, t: Array) -> None:
-        self.total += r @ t.T
+        # The same product; while T is short, BLAS is a tenth faster this way round.
+        self.total += (t @ r.T).T if len(t) < 512 else r @ t.T
 
     def result(self) -> tuple[Array, Array, Array, Array]:
         k, d = len(self.eta), len(self.center)

@@ -16,18 +16,20 @@ RngLike = np.random.Generator | int | np.integer
 
 
 def numeric(a, name: str) -> Array:
-    """Return `a` as an array of real numbers, in its own dtype and without a copy."""
+    """Return `a` as an array of real numbers, without a copy and in its own dtype (bool: 0 and 1)."""
     if a is None:
         raise TypeError(f"{name} is None; wanted an array of real numbers")
     if hasattr(a, "__next__"):
         raise TypeError(f"{name} is an iterator; wanted an array of real numbers")
+    if np.ma.is_masked(a):
+        raise ValueError(f"{name} has masked values; fill them in or leave their rows out")
     try:
         a = np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{name} is ragged: {error}; wanted rows of equal length") from None
     if a.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers (float or integer)")
-    return a
+    return a.view(np.uint8) if a.dtype.kind == "b" else a
 
 
 def finite(a: Array, name: str) -> Array:

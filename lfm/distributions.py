@@ -72,7 +72,8 @@ class InverseWishart:
         n_components = validate.count(n_components, "n_components")
         var = np.var(x, axis=0, dtype=np.float64)
         # Asked of the range: the variance of a constant column is rounding, not exactly zero.
-        constant = np.ptp(x, axis=0) <= 8 * np.finfo(float).eps * np.abs(x).max(axis=0)
+        low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
+        constant = high - low <= 8 * np.finfo(float).eps * np.maximum(-low, high)
         fallback = var[~constant].mean() if not constant.all() else 1.0
         d = x.shape[1]
         scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)

@@ -36,6 +36,10 @@ class Stats:
         names = (f.name for f in fields(self))
         return type(self)(**{name: getattr(self, name) + getattr(other, name) for name in names})
 
+    def __radd__(self, other) -> Self:
+        """Return self for 0 + self, so that `sum` adds up batches."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
 
 class Model(Protocol):
     """What the loop asks of a model: a frozen value that holds θ, and nothing else."""

@@ -38,6 +38,7 @@ BAD_DATA = {
     "dates": (np.full((3, 2), np.datetime64("2020-01-01")), TypeError, "x holds datetime64"),
     "None": (None, TypeError, "x is None"),
     "ragged": ([[1.0, 2.0], [3.0]], ValueError, "x is ragged"),
+    "masked": (np.ma.masked_array(X, mask=X > 1), ValueError, "x has masked values"),
     "an iterator": (iter([[1.0, 2.0]]), TypeError, "x is an iterator"),
 }
 

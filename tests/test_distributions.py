@@ -115,3 +115,11 @@ def test_a_constant_column_takes_the_variance_of_the_others(n, value):
     np.testing.assert_allclose(
         InverseWishart.from_data(x).scale, np.diag([expected, expected]), rtol=1e-12
     )
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.bool_])
+def test_small_integers_do_not_wrap_around(dtype):
+    info = (0, 1) if dtype is np.bool_ else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    x = np.array([[info[0], 0], [info[1], 1], [info[0], 1]], dtype=dtype)
+    expected = InverseWishart.from_data(x.astype(float), 2).scale
+    np.testing.assert_allclose(InverseWishart.from_data(x, 2).scale, expected, rtol=1e-12)

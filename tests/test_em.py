@@ -150,6 +150,16 @@ def test_statistics_of_different_kinds_do_not_add():
         other.expect(X, other.infer(X)) + mine
 
 
+def test_sum_adds_up_batches():
+    parts = [START.expect(b, START.infer(b)) for b in np.array_split(X, 5)]
+    whole = START.expect(X, START.infer(X))
+    total = sum(parts)
+    assert total.n == whole.n
+    assert total.rx == pytest.approx(whole.rx, rel=1e-12)
+    with pytest.raises(TypeError):
+        1 + whole
+
+
 def test_progress_is_shown_where_asked_and_changes_nothing(capsys):
     quiet = em.fit(START, X)
     assert capsys.readouterr().err == ""

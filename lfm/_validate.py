@@ -16,7 +16,7 @@ RngLike = np.random.Generator | int | np.integer
 
 
 def numeric(a, name: str) -> Array:
-    """Return `a` as an array of real numbers, without a copy and in its own dtype (bool: 0 and 1)."""
+    """Return `a` as an array of real numbers, in its own dtype (bool: 0 and 1), not copied."""
     if a is None:
         raise TypeError(f"{name} is None; wanted an array of real numbers")
     if hasattr(a, "__next__"):

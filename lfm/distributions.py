@@ -40,6 +40,47 @@ class Categorical:
 
 
 @dataclass(frozen=True, eq=False)
+class LinearGaussian:
+    """q(z_n) = N(A (x_n - μ), G): one linear map for all data, and one covariance.
+
+    It is an inference network of a single linear layer: what it does to a datum it has never seen
+    is known already.
+    """
+
+    weights: Array  # A (K, D)
+    offset: Array  # μ (D,)
+    cov: Array  # G (K, K)
+
+    def __post_init__(self):
+        weights = validate.parameter(self.weights, "weights", (None, None))
+        k, d = weights.shape
+        offset = validate.parameter(self.offset, "offset", (d,))
+        cov = validate.parameter(self.cov, "cov", (k, k))
+        for name, value in (("weights", weights), ("offset", offset), ("cov", cov)):
+            object.__setattr__(self, name, value)
+        self._chol  # noqa: B018 - raises where cov is not a covariance
+
+    @cached_property
+    def _chol(self) -> Array:
+        return validate.cholesky(self.cov, "cov")
+
+    def mean(self, x) -> Array:
+        """Return E[z_n] for data x (N, D), shape (N, K)."""
+        x = validate.data(x, n_columns=len(self.offset))
+        return (x - self.offset) @ self.weights.T
+
+    def entropy(self) -> float:
+        """Return H[q(z_n)] in nats, the same for every datum."""
+        log_det = 2 * np.log(np.diag(self._chol)).sum()
+        return float(0.5 * (len(self.cov) * (1 + np.log(2 * np.pi)) + log_det))
+
+    def sample(self, x, *, rng) -> Array:
+        """Return one draw of z_n for each datum of x (N, D), shape (N, K)."""
+        mean = self.mean(x)
+        return mean + validate.generator(rng).standard_normal(mean.shape) @ self._chol.T
+
+
+@dataclass(frozen=True, eq=False)
 class InverseWishart:
     """A prior on a covariance: p(Σ) ∝ |Σ|^-(ν+D+1)/2 exp(-½ tr(Ψ Σ⁻¹)); PRML 2.3.6 for Σ⁻¹.
 

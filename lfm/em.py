@@ -63,7 +63,9 @@ class Model(Protocol):
         """Return L(q, θ) in nats, summed over data, no constant dropped.
 
         A model whose bound can lose digits to ill-conditioned data also has `rounding(stats)`: how
-        much of the bound, in nats, may be rounding.
+        much of the bound, in nats, may be rounding. A model that needs no more of x than some sums
+        has `summarise(x)`: the loop then reads x once and hands what it returned to both methods
+        above in place of x.
         """
 
 
@@ -103,6 +105,8 @@ def steps(model: Model, x, q=None, *, batch_size: int | None = None) -> Iterator
     x = validate.matrix(x)
     if batch_size is not None:
         batch_size = validate.count(batch_size, "batch_size")
+    elif hasattr(model, "summarise"):
+        x = model.summarise(x)
     bound = -np.inf
     while True:
         q, stats = _infer(model, x, q, batch_size)

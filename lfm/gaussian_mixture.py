@@ -66,20 +66,20 @@ class Responsibilities(Categorical):
     So a fit never holds the (N, K) table; reading `probs` computes it, and keeps it.
     """
 
-    def __init__(self, model: "GaussianMixture", x: Array):
-        object.__setattr__(self, "model", model)
+    def __init__(self, joint: Quadratic, x: Array):
+        object.__setattr__(self, "joint", joint)  # ln p(x, z=k | θ), up to a constant
         object.__setattr__(self, "x", x)
 
-    def describes(self, model: "GaussianMixture", x: Array) -> bool:
+    def describes(self, joint: Quadratic, x: Array) -> bool:
         """Tell whether this is about these very data, for as many components, not yet looked at."""
-        same_size = self.model.means.shape == model.means.shape
+        same_size = self.joint.means.shape == joint.means.shape
         return self.x is x and same_size and "probs" not in vars(self)
 
     @cached_property
     def probs(self) -> Array:  # r (N, K)
-        probs = np.empty((len(self.x), len(self.model.weights)))
+        probs = np.empty((len(self.x), len(self.joint.consts)))
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows, scores in self.model._joint.scores(self.x):
+            for rows, scores in self.joint.scores(self.x):
                 probs[rows] = softmax(scores)[0].T
         if not np.isfinite(probs.sum()):
             validate.data(self.x)
@@ -140,7 +140,7 @@ class GaussianMixture:
 
         Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
         """
-        return Responsibilities(self, validate.matrix(x, n_columns=self.means.shape[1]))
+        return Responsibilities(self._joint, validate.matrix(x, n_columns=self.means.shape[1]))
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x and Σ r x xᵀ, summed over data, and H[q].
@@ -148,18 +148,7 @@ class GaussianMixture:
         Eq. sufficient-statistics. For the posterior that `infer` returned, r is computed chunk by
         chunk and not kept. Raises `ValueError` where q and x disagree.
         """
-        x = validate.matrix(x, n_columns=self.means.shape[1])
-        with np.errstate(over="ignore", invalid="ignore"):
-            if isinstance(q, Responsibilities) and q.describes(self, x):
-                sums = q.model._joint.sums(x)
-            else:
-                sums = self._joint.sums(x, _probs_of(q, len(x), len(self.weights)))
-        stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
-        # A value that is not finite spoils the sums, so looking at x itself is needed only then.
-        if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
-            validate.data(x)
-            raise ValueError(validate.too_large("x"))
-        return stats
+        return statistics(self._joint, x, q)
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture with the weighted moments: π_k = N_k/N, μ_k, Σ_k.
@@ -231,6 +220,25 @@ class GaussianMixture:
         log_dets = 2 * np.log(np.diagonal(self._chols, axis1=1, axis2=2)).sum(axis=1)
         consts = log_weights - 0.5 * (d * np.log(2 * np.pi) + log_dets)
         return Quadratic(consts, self.means, self._chols)
+
+
+def statistics(joint: Quadratic, x, q: Categorical) -> MixtureStats:
+    """Return N_k, Σ r x, Σ r x xᵀ and H[q] for data x (N, D) and any q over K components.
+
+    For every mixture of Gaussians, Bayesian or not: `joint` is what its `infer` scores data with.
+    """
+    x = validate.matrix(x, n_columns=joint.means.shape[1])
+    with np.errstate(over="ignore", invalid="ignore"):
+        if isinstance(q, Responsibilities) and q.describes(joint, x):
+            sums = q.joint.sums(x)
+        else:
+            sums = joint.sums(x, _probs_of(q, len(x), len(joint.consts)))
+    stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
+    # A value that is not finite spoils the sums, so looking at x itself is needed only then.
+    if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
+        validate.data(x)
+        raise ValueError(validate.too_large("x"))
+    return stats
 
 
 def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, Array]:

@@ -1,0 +1,458 @@
+"""Variational Bayes: no parameters are left, every unknown has a prior and a factor of q.
+
+The evidence ln p(X) is then a constant, and raising the bound can only bring q nearer to the
+posterior (Eq. constant-evidence). A "model" here is the factor of q that all data share, with its
+prior inside; `learn` is posterior = prior + statistics, and this too is inference.
+
+Each factor that raises L the most, the others held, is a conjugate posterior with expectations
+in place of what is not known (Eq. optimal-factor).
+"""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+from scipy.linalg import eigh_tridiagonal
+from scipy.special import digamma, gammaln, logsumexp, multigammaln
+
+from lfm import _validate as validate
+from lfm._quadratic import Quadratic
+from lfm.distributions import Categorical, InverseWishart
+from lfm.em import Stats
+from lfm.gaussian_mixture import MixtureStats, Responsibilities, k_means, statistics
+
+Array = np.ndarray
+
+LOG_2PI = np.log(2 * np.pi)
+
+
+# ------------------------------------------------------------------ one Gaussian
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianStats(Stats):
+    """Σ_n of (y, y²) with y = x_n - origin; there is no z_n, so `entropy` is 0."""
+
+    origin: float
+    x: float  # Σ y
+    xx: float  # Σ y²
+
+    def __add__(self, other: "GaussianStats") -> "GaussianStats":
+        if not isinstance(other, GaussianStats):
+            return NotImplemented
+        shift = self.origin - other.origin
+        moved = replace(
+            other,
+            origin=self.origin,
+            x=other.x - other.n * shift,
+            xx=other.xx - shift * (2 * other.x - other.n * shift),
+        )
+        return replace(super().__add__(moved), origin=self.origin)
+
+    def mean(self) -> float:
+        """Return the mean of the data."""
+        return self.origin + self.x / self.n
+
+    def scatter(self, mean: float) -> float:
+        """Return Σ_n (x_n - mean)², about any mean."""
+        y, at = self.x / self.n, mean - self.origin
+        return max(self.xx - self.n * y**2, 0.0) + self.n * (y - at) ** 2
+
+
+@dataclass(frozen=True)
+class NormalGammaPrior:
+    """p(μ, τ) = N(μ; mean, 1/(strength τ)) Gam(τ; shape, rate): conjugate to a Gaussian.
+
+    It is also what the exact posterior is (`update`). Source: PRML 2.3.6.
+    """
+
+    mean: float  # μ₀
+    strength: float  # λ₀: worth so many earlier data for the mean
+    shape: float  # a₀
+    rate: float  # b₀
+
+    def __post_init__(self):
+        object.__setattr__(self, "mean", validate.scalar(self.mean, "mean"))
+        for name in ("strength", "shape", "rate"):
+            value = validate.scalar(getattr(self, name), name, 0.0, strict=True)
+            object.__setattr__(self, name, value)
+
+    def update(self, stats: GaussianStats) -> "NormalGammaPrior":
+        """Return the exact posterior p(μ, τ | X): prior + statistics."""
+        n, strength = stats.n, self.strength + stats.n
+        gap = stats.mean() - self.mean
+        scatter = stats.scatter(stats.mean()) + self.strength * n * gap**2 / strength
+        return NormalGammaPrior(
+            self.mean + n * gap / strength, strength, self.shape + n / 2, self.rate + scatter / 2
+        )
+
+    def log_evidence(self, stats: GaussianStats) -> float:
+        """Return ln p(X) in nats, exactly: the ratio of the normalisers of posterior and prior."""
+        gain = self.update(stats)._log_normaliser() - self._log_normaliser()
+        return float(gain - 0.5 * stats.n * LOG_2PI)
+
+    def log_prob(self, mean, prec) -> Array:
+        """Return ln p(μ, τ) in nats for means μ and precisions τ > 0, broadcast together."""
+        mean = validate.finite(validate.numeric(mean, "mean"), "mean")
+        prec = validate.finite(validate.numeric(prec, "prec"), "prec")
+        if (prec <= 0).any():
+            raise ValueError(f"prec has the value {prec.min():.6g}; wanted precisions, all > 0")
+        squares = 0.5 * self.strength * np.square(mean - self.mean) + self.rate
+        log_prec = (self.shape - 0.5) * np.log(prec)
+        return log_prec - prec * squares - self._log_normaliser() - 0.5 * LOG_2PI
+
+    def _log_normaliser(self) -> float:
+        a, b = self.shape, self.rate
+        return gammaln(a) - a * np.log(b) - 0.5 * np.log(self.strength)
+
+
+@dataclass(frozen=True)
+class BayesianGaussian:
+    """q(μ, τ) = N(μ; mean, 1/prec) Gam(τ; shape, rate) for a Gaussian with precision τ.
+
+    Eq. normal-gamma. The prior couples μ and τ, q does not (Eq. mean-field); so the bound stays
+    below the exact evidence, which is known here. Where nothing is given, q starts at the prior.
+    Source: PRML 10.1.3. A common misprint there has a_N = a₀ + N/2; but the prior of μ given τ
+    contributes one more √τ, so that a_N = a₀ + (N + 1)/2.
+    """
+
+    prior: NormalGammaPrior
+    mean: float | None = None
+    prec: float | None = None
+    shape: float | None = None
+    rate: float | None = None
+
+    def __post_init__(self):
+        if not isinstance(self.prior, NormalGammaPrior):
+            raise TypeError(f"prior is {type(self.prior).__name__}; wanted a NormalGammaPrior")
+        p = self.prior
+        start = {"mean": p.mean, "prec": p.strength * p.shape / p.rate,
+                 "shape": p.shape, "rate": p.rate}  # fmt: skip
+        for name, default in start.items():
+            value = default if getattr(self, name) is None else getattr(self, name)
+            low = -np.inf if name == "mean" else 0.0
+            object.__setattr__(self, name, validate.scalar(value, name, low, strict=True))
+
+    def infer(self, x, q=None) -> None:
+        """Return None: there is no z_n. All that is unknown is global, see `learn`."""
+        validate.matrix(x, n_columns=1)
+
+    def expect(self, x, q=None) -> GaussianStats:
+        """Return N, Σ x and Σ x² of data x (N, 1)."""
+        x = validate.data(x, n_columns=1)[:, 0]
+        origin = float(x.mean(dtype=np.float64))
+        y = x - origin
+        return GaussianStats(len(y), 0.0, origin, float(y.sum()), float(y @ y))
+
+    def learn(self, stats: GaussianStats) -> "BayesianGaussian":
+        """Return q after one sweep: first q(μ), then q(τ), each the best for the other."""
+        return self.infer_mean(stats).infer_prec(stats)
+
+    def infer_mean(self, stats: GaussianStats) -> "BayesianGaussian":
+        """Return q with its best q(μ) = N(μ_N, 1/λ_N), q(τ) held. Eq. normal-gamma."""
+        p, n = self.prior, stats.n
+        mean = (p.strength * p.mean + n * stats.mean()) / (p.strength + n)  # μ_N
+        prec = (p.strength + n) * self.shape / self.rate  # λ_N = (λ₀ + N) E[τ]
+        return replace(self, mean=mean, prec=prec)
+
+    def infer_prec(self, stats: GaussianStats) -> "BayesianGaussian":
+        """Return q with its best q(τ) = Gam(a_N, b_N), q(μ) held. Eq. normal-gamma."""
+        shape = self.prior.shape + 0.5 * (stats.n + 1)  # a_N
+        return replace(self, shape=shape, rate=self.prior.rate + 0.5 * self._squares(stats))
+
+    def lower_bound(self, stats: GaussianStats) -> float:
+        """Return L(q) in nats, no constant dropped: E[ln p(X, μ, τ)] + H[q(μ)] + H[q(τ)].
+
+        Eq. normal-gamma-bound: never above `prior.log_evidence(stats)`.
+        """
+        p, n, a, b = self.prior, stats.n, self.shape, self.rate
+        prec, log_prec = a / b, digamma(a) - np.log(b)  # E[τ], E[ln τ]
+        log_joint = (
+            0.5 * (n + 1) * (log_prec - LOG_2PI)
+            + 0.5 * np.log(p.strength)
+            - 0.5 * prec * self._squares(stats)
+            + p.shape * np.log(p.rate) - gammaln(p.shape)
+            + (p.shape - 1) * log_prec - p.rate * prec
+        )  # fmt: skip
+        entropy_mean = 0.5 * (1 + LOG_2PI - np.log(self.prec))
+        entropy_prec = a - np.log(b) + gammaln(a) + (1 - a) * digamma(a)
+        return float(log_joint + entropy_mean + entropy_prec)
+
+    def log_q(self, mean, prec) -> Array:
+        """Return ln q(μ, τ) in nats for means μ and precisions τ > 0, broadcast together."""
+        mean = validate.finite(validate.numeric(mean, "mean"), "mean")
+        prec = validate.finite(validate.numeric(prec, "prec"), "prec")
+        if (prec <= 0).any():
+            raise ValueError(f"prec has the value {prec.min():.6g}; wanted precisions, all > 0")
+        a, b = self.shape, self.rate
+        log_q_mean = 0.5 * (np.log(self.prec) - LOG_2PI - self.prec * np.square(mean - self.mean))
+        log_q_prec = a * np.log(b) - gammaln(a) + (a - 1) * np.log(prec) - b * prec
+        return log_q_mean + log_q_prec
+
+    def log_prob(self, x) -> Array:
+        """Return the predictive ln ∫ N(x; μ, 1/τ) q(μ) q(τ) dμ dτ in nats, shape (N,).
+
+        Over μ it is N(x; mean, 1/τ + 1/prec); over τ a Gauss quadrature of 64 nodes, whose rule
+        for the gamma distribution is an eigenvalue problem (Golub and Welsch 1969).
+        """
+        x = validate.data(x, n_columns=1)
+        i = np.arange(64)
+        nodes, v = eigh_tridiagonal(2 * i + self.shape, np.sqrt(i[1:] * (i[1:] + self.shape - 1)))
+        var = self.rate / nodes + 1 / self.prec
+        log_normal = -0.5 * (np.square(x - self.mean) / var + np.log(var) + LOG_2PI)  # (N, 64)
+        return logsumexp(log_normal, b=np.square(v[0]), axis=1)
+
+    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+        """Return n draws (x (N, 1), z (N, 2)): z = (μ, τ) from q, then x given z."""
+        n, rng = validate.count(n, "n"), validate.generator(rng)
+        mean = self.mean + rng.standard_normal(n) / np.sqrt(self.prec)
+        prec = rng.gamma(self.shape, 1 / self.rate, n)
+        x = mean + rng.standard_normal(n) / np.sqrt(prec)
+        return x[:, None], np.column_stack([mean, prec])
+
+    def _squares(self, stats: GaussianStats) -> float:
+        """Return E_q(μ)[Σ_n (x_n - μ)² + λ₀ (μ - μ₀)²]."""
+        p = self.prior
+        at_mean = stats.scatter(self.mean) + p.strength * (self.mean - p.mean) ** 2
+        return at_mean + (stats.n + p.strength) / self.prec
+
+
+# ------------------------------------------------------------------ the mixture
+
+
+@dataclass(frozen=True, eq=False)
+class MixturePrior:
+    """p(π) = Dir(concentration), p(μ_k, Λ_k) = N(μ_k; mean, (strength Λ_k)⁻¹) W(Λ_k; scale⁻¹, dof).
+
+    `scale` is W₀⁻¹ of PRML: it has the units of a scatter matrix, and is to it what the other
+    fields are to counts, so that posterior = prior + statistics holds for every field. It is also
+    the scale of the inverse Wishart that Λ_k⁻¹ has. Source: PRML 10.2.
+    """
+
+    concentration: float  # α₀, for each component
+    mean: Array  # m₀ (D,)
+    strength: float  # β₀
+    dof: float  # ν₀ > D - 1
+    scale: Array  # W₀⁻¹ (D, D)
+
+    def __post_init__(self):
+        mean = validate.parameter(self.mean, "mean", (None,))
+        scale = validate.parameter(self.scale, "scale", (len(mean), len(mean)))
+        validate.cholesky(scale, "scale")
+        low = {"concentration": 0.0, "strength": 0.0, "dof": len(mean) - 1.0}
+        for name, bound in low.items():
+            value = validate.scalar(getattr(self, name), name, bound, strict=True)
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "mean", mean)
+        object.__setattr__(self, "scale", scale)
+
+    @classmethod
+    def from_data(cls, x, n_components: int = 1, *, concentration: float = 1.0) -> "MixturePrior":
+        """Return a weak prior in the units of the data: means spread as the data do.
+
+        Dof and scale are those of `InverseWishart.from_data`: a component's variance is about
+        K^(-2/D) of the data's. The strength is K^(-2/D) as well, so that the means, whose
+        covariance is that of a component divided by the strength, have that of the data.
+        """
+        covariance = InverseWishart.from_data(x, n_components)
+        mean = np.mean(x, axis=0, dtype=np.float64)
+        strength = n_components ** (-2 / len(mean))
+        return cls(concentration, mean, strength, covariance.dof, covariance.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class BayesianMixture:
+    """q(π, μ, Λ) = Dir(π) Π_k N(μ_k, Λ_k's) W(Λ_k) for a mixture of Gaussians. Eq. bayesian-mixture.
+
+    Components that the data do not need go back to the prior and cost nothing, so K is only an
+    upper limit. Source: PRML 10.2; `scales` are the W_k⁻¹.
+    """
+
+    prior: MixturePrior
+    concentration: Array  # α (K,)
+    means: Array  # m (K, D)
+    strengths: Array  # β (K,)
+    dofs: Array  # ν (K,)
+    scales: Array  # W⁻¹ (K, D, D)
+
+    def __post_init__(self):
+        if not isinstance(self.prior, MixturePrior):
+            raise TypeError(f"prior is {type(self.prior).__name__}; wanted a MixturePrior")
+        d = len(self.prior.mean)
+        k = len(validate.parameter(self.means, "means", (None, d)))
+        shapes = {"concentration": (k,), "means": (k, d), "strengths": (k,), "dofs": (k,),
+                  "scales": (k, d, d)}  # fmt: skip
+        for name, shape in shapes.items():
+            object.__setattr__(self, name, validate.parameter(getattr(self, name), name, shape))
+        for name, low in (("concentration", 0), ("strengths", 0), ("dofs", d - 1)):
+            least = getattr(self, name).min()
+            if least <= low:
+                raise ValueError(f"{name} has the value {least:.6g}; wanted all above {low}")
+        self._chols  # noqa: B018 - raises where a scale is not positive definite
+
+    @classmethod
+    def init(
+        cls, x, n_components: int, *, rng, prior: MixturePrior | None = None
+    ) -> "BayesianMixture":
+        """Return a starting point: the posterior as if K-means had told the component of each x_n.
+
+        Without a prior it is `MixturePrior.from_data(x, n_components)`.
+        """
+        centres, labels = k_means(x, n_components, rng=rng)
+        prior = MixturePrior.from_data(x, n_components) if prior is None else prior
+        k, d = centres.shape
+        validate.matrix(prior.mean[None], "prior.mean", d)
+        alone = cls(
+            prior, np.full(k, prior.concentration), centres, np.full(k, prior.strength),
+            np.full(k, prior.dof), np.broadcast_to(prior.scale, (k, d, d)),
+        )  # fmt: skip
+        return alone.learn(alone.expect(x, Categorical(np.eye(k)[labels])))
+
+    @property
+    def weights(self) -> Array:
+        """E_q[π] (K,)."""
+        return self.concentration / self.concentration.sum()
+
+    @property
+    def covs(self) -> Array:
+        """E_q[Λ_k]⁻¹ (K, D, D), the covariances that `infer` measures distances with."""
+        return self.scales / self.dofs[:, None, None]
+
+    def infer(self, x, q=None) -> Responsibilities:
+        """Return q(Z), a Categorical with probs (N, K), the best for this q(π, μ, Λ).
+
+        Eq. bayesian-mixture: ln r_nk = E[ln π_k] + ½E[ln|Λ_k|] - ½E[(x-μ)ᵀΛ(x-μ)] + const.
+        """
+        return Responsibilities(self._joint, validate.matrix(x, n_columns=self.means.shape[1]))
+
+    def expect(self, x, q: Categorical) -> MixtureStats:
+        """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
+        return statistics(self._joint, x, q)
+
+    def learn(self, stats: MixtureStats) -> "BayesianMixture":
+        """Return the best q(π, μ, Λ) for this q(Z): posterior = prior + statistics.
+
+        Eq. bayesian-mixture. There is no parameter to learn; this is inference of the factor
+        that all data share.
+        """
+        p, n_k = self.prior, stats.r
+        safe = np.where(n_k > np.finfo(float).tiny, n_k, 1.0)[:, None]
+        mean = stats.origin + stats.rx / safe  # x̄_k (K, D)
+        strengths = p.strength + n_k
+        gap = mean - p.mean
+        pull = (p.strength * n_k / strengths)[:, None, None] * gap[:, :, None] * gap[:, None, :]
+        return replace(
+            self,
+            concentration=p.concentration + n_k,
+            means=p.mean + (n_k / strengths)[:, None] * gap,
+            strengths=strengths,
+            dofs=p.dof + n_k,
+            scales=p.scale + stats.scatter(mean) + pull,
+        )
+
+    def lower_bound(self, stats: MixtureStats) -> float:
+        """Return L(q) in nats, no constant dropped, so that it may be compared between Ks.
+
+        Eq. bayesian-mixture-bound: E[ln p(X, Z | π, μ, Λ)] + H[q(Z)] - KL(q(π, μ, Λ) ‖ prior).
+        """
+        mahalanobis = np.einsum("kij,kij->", self._joint.precs, stats.scatter(self.means))
+        log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
+        return float(log_joint + stats.entropy - self._kl_weights() - self._kl_components())
+
+    def rounding(self, stats: MixtureStats) -> float:
+        """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        terms = np.abs(self._joint.precs * stats.scatter(self.means)).sum()
+        return float(8 * np.finfo(float).eps * terms)
+
+    def log_prob(self, x) -> Array:
+        """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).
+
+        It is a mixture of Student distributions with ν_k + 1 - D degrees of freedom; PRML 10.2.3.
+        """
+        d = self.means.shape[1]
+        x = validate.data(x, n_columns=d)
+        dofs, chols = self._student
+        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
+        consts = (
+            np.log(self.weights) - 0.5 * log_dets - 0.5 * d * np.log(np.pi * dofs)
+            + gammaln(0.5 * (dofs + d)) - gammaln(0.5 * dofs)
+        )  # fmt: skip
+        distances = Quadratic(np.zeros(len(dofs)), self.means, chols)
+        log_prob = np.empty(len(x))
+        for rows, scores in distances.scores(x):  # -½ squared distances (K, n)
+            squares = np.maximum(-2 * scores, 0.0) / dofs[:, None]
+            powers = 0.5 * (dofs + d)[:, None] * np.log1p(squares)
+            log_prob[rows] = logsumexp(consts[:, None] - powers, axis=0)
+        return log_prob
+
+    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+        """Return n independent draws (x (N, D), z (N,)) from the predictive distribution."""
+        n, rng = validate.count(n, "n"), validate.generator(rng)
+        dofs, chols = self._student
+        z = rng.choice(len(self.weights), size=n, p=self.weights)
+        normal = rng.standard_normal((n, self.means.shape[1]))
+        stretch = np.sqrt(dofs[z] / rng.chisquare(dofs[z]))
+        return self.means[z] + stretch[:, None] * np.einsum("nij,nj->ni", chols[z], normal), z
+
+    @cached_property
+    def _chols(self) -> Array:
+        return validate.cholesky(self.scales, "scales")
+
+    @property
+    def _student(self) -> tuple[Array, Array]:
+        """Degrees of freedom (K,) and Cholesky factors (K, D, D) of the predictive Students."""
+        dofs = self.dofs + 1 - self.means.shape[1]
+        scale = np.sqrt((1 + self.strengths) / (self.strengths * dofs))
+        return dofs, scale[:, None, None] * self._chols
+
+    @cached_property
+    def _expected_log_dets(self) -> Array:
+        """E_q[ln|Λ_k|] in nats, (K,)."""
+        d = self.means.shape[1]
+        log_dets = 2 * np.log(np.diagonal(self._chols, axis1=1, axis2=2)).sum(axis=1)
+        halves = 0.5 * (self.dofs[:, None] - np.arange(d))  # (ν_k + 1 - i)/2 for i = 1..D
+        return digamma(halves).sum(axis=1) + d * np.log(2) - log_dets
+
+    @cached_property
+    def _expected_log_weights(self) -> Array:
+        """E_q[ln π_k] in nats, (K,)."""
+        return digamma(self.concentration) - digamma(self.concentration.sum())
+
+    @cached_property
+    def _joint(self) -> Quadratic:
+        """E_q[ln p(x, z=k | π, μ, Λ)] as quadratic scores."""
+        d = self.means.shape[1]
+        log_normal = 0.5 * (self._expected_log_dets - d * LOG_2PI - d / self.strengths)
+        root = np.sqrt(self.dofs)[:, None, None]
+        return Quadratic(self._expected_log_weights + log_normal, self.means, self._chols / root)
+
+    def _kl_weights(self) -> float:
+        """KL(q(π) || p(π)) in nats, of two Dirichlet distributions."""
+        alpha, alpha_0 = self.concentration, np.full_like(self.concentration, self.prior.concentration)
+        log_norm = gammaln(alpha.sum()) - gammaln(alpha).sum()
+        log_norm_0 = gammaln(alpha_0.sum()) - gammaln(alpha_0).sum()
+        return log_norm - log_norm_0 + (alpha - alpha_0) @ self._expected_log_weights
+
+    def _kl_components(self) -> float:
+        """Σ_k KL(q(μ_k, Λ_k) || p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
+        p, d = self.prior, self.means.shape[1]
+        inv_scales = self._joint.precs / self.dofs[:, None, None]  # W_k
+        gap, ratio = self.means - p.mean, p.strength / self.strengths
+        distance = np.einsum("ki,kij,kj->k", gap, self._joint.precs, gap)
+        kl_mean = 0.5 * (p.strength * distance + d * (ratio - 1 - np.log(ratio)))
+        trace = np.einsum("ij,kji->k", p.scale, inv_scales)
+        kl_prec = (
+            _wishart_log_norm(self.dofs, self._chols)
+            - _wishart_log_norm(p.dof, validate.cholesky(p.scale, "scale"))
+            + 0.5 * (self.dofs - p.dof) * self._expected_log_dets
+            + 0.5 * self.dofs * (trace - d)
+        )
+        return float((kl_mean + kl_prec).sum())
+
+
+def _wishart_log_norm(dof, chol: Array) -> Array:
+    """Return ln B of W(Λ) = B |Λ|^((ν-D-1)/2) exp(-½ tr W⁻¹Λ), from the Cholesky factor of W⁻¹."""
+    d = chol.shape[-1]
+    log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
+    log_gamma = np.array([multigammaln(nu / 2, d) for nu in np.atleast_1d(dof)])
+    return 0.5 * dof * (log_det - d * np.log(2)) - log_gamma

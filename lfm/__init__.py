@@ -7,6 +7,9 @@ Read the files in this order; each needs only those before it.
     em                the loop of the two steps; it knows no model
     toy               the smallest model: two bells, one parameter
     gaussian_mixture  a discrete factor: which component?
+    factor_analysis   continuous factors; probabilistic PCA
+    variational_bayes everything unknown is a factor: one Gaussian, and the mixture
+    evaluation        what a model is worth
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors
     figures           every figure of the course

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import digamma, expit, logsumexp
 from scipy.stats import norm
 
 from lfm import bound
@@ -567,4 +567,294 @@ CHAPTER_03 = (
     ),
 )
 
-ALL = CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03
+# ------------------------------------------------------------------ 04 factor analysis
+
+
+def _draw_factors(rng):
+    W, psi = rng.normal(size=(6, 2)), rng.uniform(0.3, 3, 6)
+    return rng.normal(size=(9, 6)) + 2, W, rng.normal(size=6), psi
+
+
+def _posterior_means(x, W, mu, psi, prior=1.0):
+    scaled = W / psi[:, None]
+    return (x - mu) @ scaled @ np.linalg.inv(prior * np.eye(W.shape[1]) + W.T @ scaled)
+
+
+def _log_det(W, psi):
+    return np.linalg.slogdet(np.eye(W.shape[1]) + W.T @ (W / psi[:, None]))[1]
+
+
+def _draw_regression(rng):
+    m, root = rng.normal(size=(30, 2)), rng.normal(size=(2, 2))
+    return rng.normal(size=(30, 5)) + m @ rng.normal(size=(2, 5)), m, root @ root.T + np.eye(2)
+
+
+def _draw_incomplete(rng):
+    seen = np.arange(6) < 4
+    return (*_draw_factors(rng)[1:], rng.permutation(seen), rng.normal(size=6) + 2)
+
+
+def _fill_in(W, mu, psi, seen, x):
+    z = _posterior_means(x[seen][None], W[seen], mu[seen], psi[seen])[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+def _fill_in_pretending(W, mu, psi, seen, x):
+    z = _posterior_means(np.where(seen, x, mu)[None], W, mu, psi)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+CHAPTER_04 = (
+    Exercise(
+        "factor-posterior",
+        "04",
+        _draw_factors,
+        _posterior_means,
+        (
+            Mistake(
+                lambda x, W, mu, psi: _posterior_means(x, W, mu, psi, prior=0.0),
+                "this is weighted least squares: the prior of z adds the identity to the precision",
+            ),
+            Mistake(
+                lambda x, W, mu, psi: _posterior_means(x, W, mu, np.ones_like(psi)),
+                "every column counts alike; each must be divided by its noise variance",
+            ),
+            Mistake(
+                lambda x, W, mu, psi: _posterior_means(x, W, 0 * mu, psi),
+                "the mean has not been subtracted",
+            ),
+            Mistake(
+                lambda x, W, mu, psi: _posterior_means(x, W, mu, np.sqrt(psi)),
+                "psi holds variances; do not take their roots",
+            ),
+        ),
+        "G = (I + WᵀΨ⁻¹W)⁻¹ first, then one matrix product for all data.",
+        "one linear map for all data: the first inference network of the course",
+    ),
+    Exercise(
+        "factor-log-det",
+        "04",
+        lambda rng: _draw_factors(rng)[1::2],
+        lambda W, psi: np.log(psi).sum() + _log_det(W, psi),
+        (
+            Mistake(
+                lambda W, psi: np.log(psi).sum() - _log_det(W, psi),
+                "ln|G| has the wrong sign: |C| = |Ψ| / |G|, and factors can only add variance",
+            ),
+            Mistake(_log_det, "the noise is missing: |C| = |Ψ| / |G|"),
+            Mistake(
+                lambda W, psi: np.log(psi).sum() + np.linalg.slogdet(W.T @ (W / psi[:, None]))[1],
+                "the identity is missing from the K × K matrix",
+            ),
+        ),
+        "ln|Ψ| is a sum of logs; the rest is the determinant of a K × K matrix.",
+        "the D × D matrix was never made",
+    ),
+    Exercise(
+        "learn-loadings",
+        "04",
+        _draw_regression,
+        lambda y, m, G: np.linalg.solve(m.T @ m + len(y) * G, m.T @ y).T,
+        (
+            Mistake(
+                lambda y, m, G: np.linalg.solve(m.T @ m, m.T @ y).T,
+                "the factors are treated as known: E[zzᵀ] is G + E[z]E[z]ᵀ",
+            ),
+            Mistake(
+                lambda y, m, G: np.linalg.solve(m.T @ m + G, m.T @ y).T,
+                "G has been added once; each of the N data contributes one",
+            ),
+            Mistake(
+                lambda y, m, G: np.linalg.solve(m.T @ m + len(y) * G, m.T @ y),
+                "this is Wᵀ; the loadings have one row for each column of the data",
+            ),
+        ),
+        "The normal equations of a regression of y on z, with expectations in place of z and zzᵀ.",
+        "a regression that knows how uncertain its inputs are",
+    ),
+    Exercise(
+        "ppca-noise",
+        "04",
+        lambda rng: (np.sort(rng.exponential(2, size=7))[::-1], int(rng.integers(2, 5))),
+        lambda lam, K: lam[K:].mean(),
+        (
+            Mistake(
+                lambda lam, K: lam[K:].sum() / len(lam),
+                "divided by D: only D - K directions are left for the noise alone",
+            ),
+            Mistake(
+                lambda lam, K: lam[K - 1 :].mean(),
+                "one eigenvalue too many: the K-th belongs to the factors",
+            ),
+            Mistake(
+                lambda lam, K: lam[:K].mean(),
+                "these are the eigenvalues that are kept; noise is what is left out",
+            ),
+            Mistake(
+                lambda lam, K: lam[-1],
+                "this is the smallest; the maximum of the likelihood is at the mean of those left",
+            ),
+        ),
+        "Which eigenvalues do the factors not explain, and how many are they?",
+        "the mean of what was left out",
+    ),
+    Exercise(
+        "fill-in",
+        "04",
+        _draw_incomplete,
+        _fill_in,
+        (
+            Mistake(
+                lambda W, mu, psi, seen, x: np.where(seen, x, mu),
+                "this fills in the mean; what is seen says more about z than that",
+            ),
+            Mistake(
+                _fill_in_pretending,
+                "the hidden columns were set to the mean and then believed; leave them out of "
+                "the inference",
+            ),
+            Mistake(
+                lambda W, mu, psi, seen, x: np.where(seen, x, _fill_in(W, mu, psi, seen, x) - mu),
+                "the mean has not been added back",
+            ),
+        ),
+        "Infer z from the rows of W, μ and Ψ that were seen, then Wz + μ where nothing was.",
+        "marginalising a Gaussian is leaving out",
+    ),
+)
+
+
+# ------------------------------------------------------------------ 05 variational Bayes
+
+
+def _draw_correlated(rng):
+    a = rng.normal(size=(2, 2))
+    return rng.normal(size=2), a @ a.T + 0.3 * np.eye(2), float(rng.normal())
+
+
+def _draw_gamma(rng):
+    x = rng.normal(1, 2, size=8)
+    return (x, *rng.normal(size=2), *rng.uniform(0.5, 4, size=3))
+
+
+def _gamma_rate(x, mean, mean_0, prec, strength, rate):
+    squares = np.square(x - mean).sum() + strength * (mean - mean_0) ** 2
+    return rate + 0.5 * (squares + (len(x) + strength) / prec)
+
+
+def _draw_wishart(rng):
+    a = rng.normal(size=(3, 3))
+    return float(rng.uniform(3, 9)), a @ a.T + np.eye(3)
+
+
+def _expected_log_det(nu, W, first=1):
+    d = len(W)
+    halves = 0.5 * (nu + 1 - np.arange(first, first + d))
+    return digamma(halves).sum() + d * np.log(2) + np.linalg.slogdet(W)[1]
+
+
+CHAPTER_05 = (
+    Exercise(
+        "mean-field-gaussian",
+        "05",
+        _draw_correlated,
+        lambda mu, Lam, m2: mu[0] - Lam[0, 1] / Lam[0, 0] * (m2 - mu[1]),
+        (
+            Mistake(
+                lambda mu, Lam, m2: mu[0] + Lam[0, 1] / Lam[0, 0] * (m2 - mu[1]),
+                "the sign: a positive entry of the precision pulls the means apart",
+            ),
+            Mistake(
+                lambda mu, Lam, m2: mu[0] - Lam[0, 1] / Lam[1, 1] * (m2 - mu[1]),
+                "divided by the precision of the other factor",
+            ),
+            Mistake(
+                lambda mu, Lam, m2: mu[0] - Lam[0, 1] / Lam[0, 0] * m2,
+                "what counts is how far the other mean is from its own place, m₂ - μ₂",
+            ),
+        ),
+        "Collect the terms of -½(z - μ)ᵀΛ(z - μ) in z₁, put m₂ for z₂, and find the top.",
+        "the other factor enters by its mean alone",
+    ),
+    Exercise(
+        "gamma-rate",
+        "05",
+        _draw_gamma,
+        _gamma_rate,
+        (
+            Mistake(
+                lambda x, mean, mean_0, prec, strength, rate: _gamma_rate(
+                    x, mean, mean_0, np.inf, strength, rate
+                ),
+                "μ is treated as known: E[(x - μ)²] is (x - E[μ])² plus the variance of μ",
+            ),
+            Mistake(
+                lambda x, mean, mean_0, prec, strength, rate: (
+                    rate + 0.5 * (np.square(x - mean).sum() + len(x) / prec)
+                ),
+                "the prior of μ is missing; it contains τ as well",
+            ),
+            Mistake(
+                lambda x, mean, mean_0, prec, strength, rate: (
+                    2 * _gamma_rate(x, mean, mean_0, prec, strength, rate) - rate
+                ),
+                "the half is missing: the exponent of a Gaussian is -½ τ (x - μ)²",
+            ),
+            Mistake(
+                lambda x, mean, mean_0, prec, strength, rate: _gamma_rate(
+                    x, mean, mean_0, 1 / prec, strength, rate
+                ),
+                "λ_N is a precision; the variance of μ is 1/λ_N",
+            ),
+        ),
+        "Collect the terms of E[ln p(X, μ, τ)] that are linear in τ.",
+        "the spread of q(μ) is part of it",
+    ),
+    Exercise(
+        "expected-log-weights",
+        "05",
+        lambda rng: (rng.uniform(0.1, 5, size=4),),
+        lambda alpha: digamma(alpha) - digamma(alpha.sum()),
+        (
+            Mistake(
+                lambda alpha: np.log(alpha / alpha.sum()),
+                "this is the log of the mean; the mean of the log is smaller (Jensen)",
+            ),
+            Mistake(digamma, "the normalisation is missing: subtract the digamma of the sum"),
+            Mistake(
+                lambda alpha: digamma(alpha) - digamma(alpha).sum(),
+                "the digamma of the sum, not the sum of the digammas",
+            ),
+        ),
+        "Differentiate ln ∫ Π π_k^(α_k - 1) dπ = Σ ln Γ(α_k) - ln Γ(Σ α_k).",
+        "an expected log always comes from a derivative of a log normaliser",
+    ),
+    Exercise(
+        "expected-log-det",
+        "05",
+        _draw_wishart,
+        _expected_log_det,
+        (
+            Mistake(
+                lambda nu, W: _expected_log_det(nu, W, first=2),
+                "the digammas are off by one: (ν + 1 - i)/2 for i = 1 to D, so ν/2 comes first",
+            ),
+            Mistake(
+                lambda nu, W: _expected_log_det(nu, W) - len(W) * np.log(2),
+                "D ln 2 is missing",
+            ),
+            Mistake(
+                lambda nu, W: np.linalg.slogdet(nu * W)[1],
+                "this is ln|E[Λ]|; the mean of the log is smaller (Jensen)",
+            ),
+            Mistake(
+                lambda nu, W: _expected_log_det(nu, W) - 2 * np.linalg.slogdet(W)[1],
+                "ln|W| has the wrong sign: W is a scale of precisions",
+            ),
+        ),
+        "D digammas of halves, D ln 2 and ln|W|.",
+        "what weighs the size of components against each other",
+    ),
+)
+
+ALL = CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05

@@ -64,6 +64,15 @@ def lower_bound(q, log_joint) -> Array:
     return expected_log_joint(q, log_joint) + entropy(q)
 
 
+def rearranged(q, log_likelihood, prior) -> Array:
+    """Return the same bound as E_q[ln p(x | z)] - KL(q || p(z)) in nats, shape (...).
+
+    Eq. rearranged: how well z explains x, less what q pays for leaving the prior. The tables
+    `log_likelihood` and `prior` (..., K) hold ln p(x | z=k) and p(z=k).
+    """
+    return expected_log_joint(q, log_likelihood) - kl(q, prior)
+
+
 def kl(q, p) -> Array:
     """Return KL(q || p) = Σ_z q ln(q / p) in nats, shape (...); +inf where q > 0 = p.
 

@@ -22,12 +22,15 @@ Array = np.ndarray
 # No noise variance below this share of its column's variance: the likelihood could grow without
 # limit as it goes to zero. See `FactorAnalysis.learn`.
 FLOOR = 1e-6
+# EM needs thousands of steps down to the floor, so a column that is on its way there is reported
+# from this share on, the limit that factor analysts have long used.
+SUSPECT = 0.005
 CHUNK_BYTES = 3_000_000
 EPS = np.finfo(float).eps
 
 
 class HeywoodCase(UserWarning):
-    """The factors explain a column entirely: its noise variance has come down to the floor."""
+    """The factors explain a column entirely: its noise variance is on its way to zero."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +48,9 @@ class FactorStats(Stats):
         if not isinstance(other, FactorStats):
             return NotImplemented
         if other.xz.shape != self.xz.shape:
-            raise ValueError(f"statistics of {other.xz.shape} and {self.xz.shape} (D, K) do not add")
+            raise ValueError(
+                f"statistics of {other.xz.shape} and {self.xz.shape} (D, K) do not add"
+            )
         return replace(super().__add__(other.about(self.origin)), origin=self.origin)
 
     def about(self, origin: Array) -> "FactorStats":
@@ -233,17 +238,17 @@ class FactorAnalysis:
         column (of the mean variance, for a column that is constant or where Ψ = σ²I). The bound
         has one summit in each noise variance, so the nearest allowed value is the maximum over
         all that are allowed, and the bound still never falls. Warns with `HeywoodCase` of columns
-        that the factors explain down to the floor, when they get there.
+        whose noise is below 0.5 % and whose likelihood has no maximum above the floor.
         """
         loadings, mean, residual = regression(stats)
         var = stats.var()
         floor = FLOOR * _filled(var)
-        noise = residual / stats.n
+        noise = np.maximum(residual / stats.n, floor)
         if self.isotropic:
-            noise, floor = np.full_like(noise, noise.mean()), np.full_like(floor, floor.mean())
-        elif (fresh := (noise < floor) & (self.noise > floor * (1 + 1e-9)) & (var > 0)).any():
-            _warn_heywood(fresh)
-        return replace(self, loadings=loadings, mean=mean, noise=np.maximum(noise, floor))
+            noise = np.full_like(noise, max(residual.mean() / stats.n, floor.mean()))
+        elif (low := noise < SUSPECT * var).any() and (low := low & self._heywood(stats)).any():
+            _warn_heywood(low)
+        return replace(self, loadings=loadings, mean=mean, noise=noise)
 
     def lower_bound(self, stats: FactorStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats; it needs no data.
@@ -297,6 +302,22 @@ class FactorAnalysis:
     def uniqueness(self) -> Array:
         """Return the share of each column's variance that is noise (D,), between 0 and 1."""
         return self.noise / (np.square(self.loadings).sum(axis=1) + self.noise)
+
+    def _heywood(self, stats: FactorStats) -> Array:
+        """Tell of which columns (D,) ln p(X | θ) rises all the way as their noise alone goes down.
+
+        With e_d the unit vector, adding t to ψ_d adds t e_d e_dᵀ to the covariance C. The log
+        likelihood as a function of t is then greatest at t = (s - c)/c², where c = [C⁻¹]_dd and
+        s = [C⁻¹ S C⁻¹]_dd with S the covariance of the data, and C⁻¹(x - μ) = Ψ⁻¹(x - μ - W E[z]).
+        Source: Zhao, Yu and Jiang 2008, Statistics and Computing 18, 109-123.
+        """
+        W, psi, G = self.loadings, self.noise, self._posterior.cov
+        about = stats.about(self.mean)
+        zz = about.zz - stats.n * G  # Σ E[z] E[z]ᵀ
+        left = about.xx - 2 * np.einsum("dk,dk->d", W, about.xz) + _quadratic(W, zz)
+        s = left / stats.n / psi**2
+        c = (1 - _quadratic(W, G) / psi) / psi
+        return psi + (s - c) / c**2 <= FLOOR * stats.var()
 
     @cached_property
     def _posterior(self) -> LinearGaussian:
@@ -382,9 +403,9 @@ def _chunks(x: Array, origin: Array) -> Iterator[Array]:
 def _warn_heywood(low: Array) -> None:
     columns = ", ".join(map(str, np.flatnonzero(low)[:8])) + (", ..." if low.sum() > 8 else "")
     warnings.warn(
-        f"the factors explain column {columns} entirely (a Heywood case): its noise variance is "
-        f"held at {FLOOR:g} of the variance of the column, for the likelihood may have no maximum "
-        "below. Use fewer factors, more data, or isotropic=True",
+        f"the factors explain columns [{columns}] entirely (a Heywood case): the likelihood rises "
+        f"as their noise variances go to 0, so they are held at {FLOOR:g} of the columns' "
+        "variances or above. Use fewer factors, more data, or isotropic=True",
         HeywoodCase,
         stacklevel=3,
     )

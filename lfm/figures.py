@@ -261,3 +261,79 @@ def mixture(ax: Axes, x: Array, model, probs: Array | None = None, *, labels=("$
 def means_as_images(ax: Axes, means: Array, shape: tuple[int, int], *, columns: int) -> Axes:
     """Draw the means (K, D) of a mixture of images, dark ink on white."""
     return images(ax, 1 - means.reshape(-1, *shape), columns=columns, vmin=0, vmax=1, gap=1)
+
+
+# ------------------------------------------------------------------ 04 factor analysis
+
+
+def correlations(ax: Axes, values: Array, names) -> Axes:
+    """Draw a matrix of correlations (D, D), blue positive, red negative, with their numbers."""
+    ax.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
+    for (i, j), value in np.ndenumerate(values):
+        color = "white" if abs(value) > 0.6 else "black"
+        ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=8, color=color)
+    ax.set_xticks(np.arange(len(names)), names, rotation=45, ha="right")
+    ax.set_yticks(np.arange(len(names)), names)
+    return ax
+
+
+def estimate(ax: Axes, truth: Array, mean: Array, std: float, *, name: str = "z") -> Axes:
+    """Draw posterior means against the truth, with the band of two posterior deviations."""
+    ends = np.array([truth.min(), truth.max()])
+    ax.fill_between(ends, ends - 2 * std, ends + 2 * std, color=Q, alpha=0.15, lw=0)
+    ax.plot(ends, ends, color=TRUTH, ls="--", lw=1)
+    ax.scatter(truth, mean, s=10, color=Q, alpha=0.7, linewidths=0)
+    ax.set(xlabel=f"true ${name}$", ylabel=f"$E[{name}|x]$")
+    return ax
+
+
+def grouped_bars(ax: Axes, groups: dict[str, Array], names) -> Axes:
+    """Draw several values for each name side by side; the first group is the truth, black."""
+    width = 0.8 / len(groups)
+    colors = (TRUTH, THETA, Q, BOUND)
+    hatches = ("", "", "///", "...")
+    for i, (label, values) in enumerate(groups.items()):
+        at = np.arange(len(values)) + (i - (len(groups) - 1) / 2) * width
+        ax.bar(at, values, width, label=label, color=colors[i], hatch=hatches[i], ec="white")
+    ax.set_xticks(np.arange(len(names)), names, rotation=30, ha="right")
+    ax.legend()
+    return ax
+
+
+def accuracies(ax: Axes, n_labels, table: dict[str, Array]) -> Axes:
+    """Draw accuracies (numbers of labels, seeds) with their standard deviations, for each way."""
+    looks = ((DATA, "o-"), (Q, "s-"), (THETA, "^:"), (BOUND, "D--"))
+    for (name, values), (color, look) in zip(table.items(), looks, strict=False):
+        ax.errorbar(
+            n_labels, values.mean(1), values.std(1), color=color, fmt=look, capsize=3, label=name
+        )
+    ax.set(xscale="log", xlabel="number of labels", ylabel="accuracy")
+    ax.set_xticks(n_labels, n_labels)
+    ax.minorticks_off()
+    ax.legend()
+    return ax
+
+
+def arrows(ax: Axes, loadings: Array, names) -> Axes:
+    """Draw the loadings (D, 2) of each column as an arrow in the plane of the two factors."""
+    reach = 1.25 * np.abs(loadings).max()
+    for (a, b), name in zip(loadings, names, strict=True):
+        ax.annotate("", (a, b), (0, 0), arrowprops={"arrowstyle": "->", "color": THETA, "lw": 1.5})
+        ax.text(1.1 * a, 1.1 * b, name, ha="center", va="center", fontsize=9)
+    ax.axhline(0, color=DATA, lw=0.8)
+    ax.axvline(0, color=DATA, lw=0.8)
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", ylabel="$w_2$")
+    ax.set_aspect("equal")
+    return ax
+
+
+# ------------------------------------------------------------------ 05 variational Bayes
+
+
+def contours(ax: Axes, a: Array, b: Array, density: Array, *, color=Q, style="-", label=None):
+    """Draw where a density (len(b), len(a)) is 0.9, 0.5, 0.2 and 0.05 of its highest value."""
+    levels = density.max() * np.array([0.05, 0.2, 0.5, 0.9])
+    ax.contour(a, b, density, levels=levels, colors=color, linestyles=style, linewidths=1.5)
+    if label is not None:
+        ax.plot([], [], color=color, ls=style, label=label)
+    return ax

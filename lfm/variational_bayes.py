@@ -262,7 +262,7 @@ class MixturePrior:
 
 @dataclass(frozen=True, eq=False)
 class BayesianMixture:
-    """q(π, μ, Λ) = Dir(π) Π_k N(μ_k, Λ_k's) W(Λ_k) for a mixture of Gaussians. Eq. bayesian-mixture.
+    """q(π, μ, Λ): Dirichlet and Gaussian-Wishart factors of a mixture. Eq. bayesian-mixture.
 
     Components that the data do not need go back to the prior and cost nothing, so K is only an
     upper limit. Source: PRML 10.2; `scales` are the W_k⁻¹.
@@ -428,7 +428,10 @@ class BayesianMixture:
 
     def _kl_weights(self) -> float:
         """KL(q(π) || p(π)) in nats, of two Dirichlet distributions."""
-        alpha, alpha_0 = self.concentration, np.full_like(self.concentration, self.prior.concentration)
+        alpha, alpha_0 = (
+            self.concentration,
+            np.full_like(self.concentration, self.prior.concentration),
+        )
         log_norm = gammaln(alpha.sum()) - gammaln(alpha).sum()
         log_norm_0 = gammaln(alpha_0.sum()) - gammaln(alpha_0).sum()
         return log_norm - log_norm_0 + (alpha - alpha_0) @ self._expected_log_weights

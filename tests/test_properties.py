@@ -8,7 +8,9 @@ from hypothesis.extra import numpy as hnp
 
 from lfm import bound, em
 from lfm.distributions import InverseWishart
+from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture
+from lfm.variational_bayes import BayesianGaussian, BayesianMixture, NormalGammaPrior
 
 # Derandomised, so that a run that fails can be run again.
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -81,6 +83,41 @@ def test_batches_add_up(x, k):
     scale = np.abs(whole.scatter(model.means)).max() + np.abs(model.covs).max()
     difference = np.abs(total.scatter(model.means) - whole.scatter(model.means)).max()
     assert difference <= 1e-6 * scale
+
+
+@quick
+@given(awkward(), st.integers(1, 3), st.booleans())
+@pytest.mark.filterwarnings("ignore::lfm.factor_analysis.HeywoodCase")
+def test_factors_always_have_a_fit(x, k, isotropic):
+    if x.shape[1] == 1:
+        with pytest.raises(ValueError, match="x has 1 column"):
+            FactorAnalysis.init(x, k)
+        return
+    k = min(k, x.shape[1] - 1)
+    fit = em.fit(FactorAnalysis.init(x, k, isotropic=isotropic), x, max_iter=15)
+    assert np.isfinite(fit.bounds).all()
+    assert (np.diff(fit.bounds) >= -1e-6 * (np.abs(fit.bounds).max() + len(x))).all()
+    assert np.isfinite(fit.model.log_prob(x)).all()
+    assert fit.model.log_prob(x).sum() == pytest.approx(fit.bounds[-1], rel=1e-5, abs=1e-4)
+
+
+@quick
+@given(awkward(), st.integers(1, 4), st.integers(0, 5))
+def test_a_bayesian_mixture_always_has_a_fit(x, k, seed):
+    fit = em.fit(BayesianMixture.init(x, min(k, len(x)), rng=seed), x, max_iter=15)
+    assert np.isfinite(fit.bounds).all()
+    assert (np.diff(fit.bounds) >= -1e-6 * (np.abs(fit.bounds).max() + len(x))).all()
+    assert np.isfinite(fit.model.log_prob(x)).all()
+
+
+@quick
+@given(awkward())
+def test_one_gaussian_always_stays_below_its_evidence(x):
+    prior = NormalGammaPrior(0.0, 1.0, 1.0, 1.0)
+    fit = em.fit(BayesianGaussian(prior), x[:, :1])
+    evidence = prior.log_evidence(fit.model.expect(x[:, :1]))
+    assert fit.bounds[-1] <= evidence + 1e-9 * abs(evidence)
+    assert np.isfinite(fit.model.log_prob(x[:, :1])).all()
 
 
 rows = hnp.arrays(np.float64, (3, 4), elements=st.floats(-800, 50))

@@ -4,13 +4,11 @@ Run it with `make bench`: one thread, peers interleaved, medians. Machines diffe
 so only ratios that were taken in the same run mean anything.
 """
 
-import time
-import tracemalloc
 import warnings
-from statistics import median
 
 import numpy as np
 import torch
+from common import extra_memory, gemm_rate, print_times, seconds
 from pomegranate.distributions import Normal
 from pomegranate.gmm import GeneralMixtureModel
 from sklearn.mixture import GaussianMixture as Peer
@@ -21,7 +19,6 @@ from lfm.gaussian_mixture import GaussianMixture
 
 CASES = [(200_000, 16, 16), (1_000_000, 2, 3), (50_000, 64, 32)]  # N, D, K
 ROUNDS = 5
-MIB = 2**20
 
 
 def problem(n, d, k, rng):
@@ -71,28 +68,6 @@ def pomegranate_iteration(peer, x):
     peer.from_summaries()
 
 
-def seconds(work) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def extra_memory(work) -> float:
-    """Return the peak of what numpy allocated beyond what was there, MiB."""
-    tracemalloc.start()
-    before = tracemalloc.get_traced_memory()[0]
-    work()
-    peak = tracemalloc.get_traced_memory()[1] - before
-    tracemalloc.stop()
-    return peak / MIB
-
-
-def gemm_rate() -> float:
-    """Return the measured speed of a large matrix product, FLOP/s."""
-    a = np.random.default_rng(0).random((1024, 1024))
-    return 2 * 1024**3 / min(seconds(lambda: a @ a) for _ in range(5))
-
-
 def report(n, d, k):
     x, model = problem(n, d, k, np.random.default_rng(0))
     theirs, xt = sklearn_like(model, x), torch.from_numpy(x)
@@ -118,9 +93,7 @@ def report(n, d, k):
     ).fit(part)  # fmt: skip
     gap = abs(fit.bounds[-1] / len(part) - peer.score(part))
     print(f"\nN = {n:,}, D = {d}, K = {k}")
-    for name, values in times.items():
-        ratio = median(v / o for v, o in zip(values, times["lfm"], strict=True))
-        print(f"  {name:13s} {1e3 * median(values):8.1f} ms   {ratio:5.2f} × lfm")
+    print_times(times)
     print(f"  extra memory: lfm {memory[0]:.1f} MiB, scikit-learn {memory[1]:.1f} MiB")
     print(f"  after 20 iterations lfm and scikit-learn differ by {gap:.1e} nats per datum")
 

@@ -65,7 +65,7 @@ class Model(Protocol):
         A model whose bound can lose digits to ill-conditioned data also has `rounding(stats)`: how
         much of the bound, in nats, may be rounding. A model that needs no more of x than some sums
         has `summarise(x)`: the loop then reads x once and hands what it returned to both methods
-        above in place of x.
+        above in place of x. It returns unchanged what it returned before.
         """
 
 
@@ -102,11 +102,12 @@ def steps(model: Model, x, q=None, *, batch_size: int | None = None) -> Iterator
     through inference that many rows at a time and q is a list, one for each batch.
     Raises `BoundDecreased`, and what the model raises for its input.
     """
-    x = validate.matrix(x)
+    if batch_size is None and hasattr(model, "summarise"):
+        x = model.summarise(x)
+    else:
+        x = validate.matrix(x)
     if batch_size is not None:
         batch_size = validate.count(batch_size, "batch_size")
-    elif hasattr(model, "summarise"):
-        x = model.summarise(x)
     bound = -np.inf
     while True:
         q, stats = _infer(model, x, q, batch_size)

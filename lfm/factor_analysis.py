@@ -138,7 +138,8 @@ class Moments:
             if k > n:  # fewer data than factors: the rest of them explain nothing
                 lam, u = np.append(np.zeros(k - n), lam), np.hstack([np.zeros((d, k - n)), u])
         else:
-            cov = self.scatter / scale / scale[:, None] / n
+            cov = self.scatter / scale
+            cov /= n * scale[:, None]
             lam, u = eigh(cov, lower=True, subset_by_index=(d - k, d - 1), overwrite_a=True)
         return np.maximum(lam, 0.0)[::-1], u[:, ::-1]
 

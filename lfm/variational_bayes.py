@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
-from scipy.special import digamma, gammaln, logsumexp, multigammaln
+from scipy.special import digamma, gammaln, logsumexp
 
 from lfm import _validate as validate
 from lfm._quadratic import Quadratic
@@ -463,5 +463,6 @@ def _wishart_log_norm(dof, chol: Array) -> Array:
     """Return ln B of W(Λ) = B |Λ|^((ν-D-1)/2) exp(-½ tr W⁻¹Λ), from the Cholesky factor of W⁻¹."""
     d = chol.shape[-1]
     log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
-    log_gamma = np.array([multigammaln(nu / 2, d) for nu in np.atleast_1d(dof)])
+    halves = 0.5 * (np.asarray(dof)[..., None] - np.arange(d))
+    log_gamma = 0.25 * d * (d - 1) * np.log(np.pi) + gammaln(halves).sum(axis=-1)  # ln Γ_D(ν/2)
     return 0.5 * dof * (log_det - d * np.log(2)) - log_gamma

@@ -73,7 +73,9 @@ def report(n, d, k):
     print(f"\nBayesian mixture, N = {n:,}, D = {d}, K = {k}")
     print_times(times)
     print(f"  extra memory: lfm {memory[0]:.1f} MiB, scikit-learn {memory[1]:.1f} MiB")
-    print(f"  after {ROUNDS * BLOCK} iterations the concentrations differ by {gap:.0e} of their size")
+    print(
+        f"  after {ROUNDS * BLOCK} iterations the concentrations differ by {gap:.0e} of their size"
+    )
 
 
 if __name__ == "__main__":

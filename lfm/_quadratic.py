@@ -41,11 +41,15 @@ class Sums(NamedTuple):
         """Return the means of the components relative to their origins, (K, D)."""
         return self.ry / np.where(self.r > TINY, self.r, 1.0)[:, None]
 
-    def cancels(self) -> bool:
-        """Tell whether an origin is so far off that the covariance about it loses its digits."""
+    def cancels(self, scatter: Array | float = 0.0) -> bool:
+        """Tell whether an origin is so far off that the covariance about it loses its digits.
+
+        `scatter` (D, D) is what a prior adds: with it, a component of few data has no digits to
+        lose.
+        """
         used = self.r > TINY
         offset, r = self.offsets()[used], self.r[used, None, None]
-        covs = self.ryy[used] / r - offset[:, :, None] * offset[:, None, :]
+        covs = (self.ryy[used] + scatter) / r - offset[:, :, None] * offset[:, None, :]
         try:
             pivots = np.diagonal(np.linalg.cholesky(covs), axis1=1, axis2=2)
         except np.linalg.LinAlgError:
@@ -87,14 +91,14 @@ class Quadratic:
         for rows in basis.chunks(len(x)):
             yield rows, basis.scores(basis.expand(x[rows]))
 
-    def sums(self, x: Array, probs: Array | None = None) -> Sums:
+    def sums(self, x: Array, probs: Array | None = None, scatter: Array | float = 0.0) -> Sums:
         """Return the sums over all data, with r = softmax of the scores, or with given r (N, K).
 
         Where r puts a component far from its origin for its size, as a start amid nowhere or a
         collapse does, the sums are taken once more about where it is.
         """
         sums = self._pass(self.basis(x) if probs is None else OwnOrigins(self), x, probs)
-        if sums.cancels():
+        if sums.cancels(scatter):
             sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x, probs)
         return sums
 

@@ -148,7 +148,7 @@ class GaussianMixture:
         Eq. sufficient-statistics. For the posterior that `infer` returned, r is computed chunk by
         chunk and not kept. Raises `ValueError` where q and x disagree.
         """
-        return statistics(self._joint, x, q)
+        return statistics(self._joint, x, q, 0.0 if self.prior is None else self.prior.scale)
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture with the weighted moments: π_k = N_k/N, μ_k, Σ_k.
@@ -222,17 +222,19 @@ class GaussianMixture:
         return Quadratic(consts, self.means, self._chols)
 
 
-def statistics(joint: Quadratic, x, q: Categorical) -> MixtureStats:
+def statistics(joint: Quadratic, x, q: Categorical, scatter: Array | float = 0.0) -> MixtureStats:
     """Return N_k, Σ r x, Σ r x xᵀ and H[q] for data x (N, D) and any q over K components.
 
-    For every mixture of Gaussians, Bayesian or not: `joint` is what its `infer` scores data with.
+    For every mixture of Gaussians, Bayesian or not: `joint` is what its `infer` scores data with,
+    `scatter` (D, D) what its prior will add to each component's.
     """
     x = validate.matrix(x, n_columns=joint.means.shape[1])
     with np.errstate(over="ignore", invalid="ignore"):
         if isinstance(q, Responsibilities) and q.describes(joint, x):
-            sums = q.joint.sums(x)
+            sums = q.joint.sums(x, scatter=scatter)
         else:
-            sums = joint.sums(x, _probs_of(q, len(x), len(joint.consts)))
+            probs = _probs_of(q, len(x), len(joint.consts))
+            sums = joint.sums(x, probs, scatter)
     stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
     # A value that is not finite spoils the sums, so looking at x itself is needed only then.
     if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):

@@ -328,7 +328,7 @@ class BayesianMixture:
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
-        return statistics(self._joint, x, q)
+        return statistics(self._joint, x, q, self.prior.scale)
 
     def learn(self, stats: MixtureStats) -> "BayesianMixture":
         """Return the best q(π, μ, Λ) for this q(Z): posterior = prior + statistics.

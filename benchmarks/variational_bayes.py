@@ -18,7 +18,7 @@ from lfm.variational_bayes import BayesianMixture, MixturePrior
 
 CASES = [(20_000, 16, 16), (200_000, 2, 3)]  # N, D, K
 # Blocks of iterations take turns: within a fit an iteration finds the caches as the last left them.
-ROUNDS, BLOCK = 5, 5
+ROUNDS, BLOCK = 5, 20
 
 
 def problem(n, d, k, rng):

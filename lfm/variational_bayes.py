@@ -358,7 +358,7 @@ class BayesianMixture:
         """
         mahalanobis = np.einsum("kij,kij->", self._joint.precs, stats.scatter(self.means))
         log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
-        return float(log_joint + stats.entropy - self._kl_weights() - self._kl_components())
+        return float(log_joint + stats.entropy - self._kl_weights - self._kl_components)
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
@@ -427,16 +427,16 @@ class BayesianMixture:
         root = np.sqrt(self.dofs)[:, None, None]
         return Quadratic(self._expected_log_weights + log_normal, self.means, self._chols / root)
 
+    @cached_property
     def _kl_weights(self) -> float:
         """KL(q(π) || p(π)) in nats, of two Dirichlet distributions."""
-        alpha, alpha_0 = (
-            self.concentration,
-            np.full_like(self.concentration, self.prior.concentration),
-        )
+        alpha = self.concentration
+        alpha_0 = np.full_like(alpha, self.prior.concentration)
         log_norm = gammaln(alpha.sum()) - gammaln(alpha).sum()
         log_norm_0 = gammaln(alpha_0.sum()) - gammaln(alpha_0).sum()
         return log_norm - log_norm_0 + (alpha - alpha_0) @ self._expected_log_weights
 
+    @cached_property
     def _kl_components(self) -> float:
         """Σ_k KL(q(μ_k, Λ_k) || p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
         p, d = self.prior, self.means.shape[1]

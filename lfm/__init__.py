@@ -9,6 +9,8 @@ Read the files in this order; each needs only those before it.
     gaussian_mixture  a discrete factor: which component?
     factor_analysis   continuous factors; probabilistic PCA
     variational_bayes everything unknown is a factor: one Gaussian, and the mixture
+    variational_em    switches: 2^K states, a factorised q, and parameters
+    gradients         the gradient of an average that is only sampled
     evaluation        what a model is worth
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors

@@ -857,4 +857,306 @@ CHAPTER_05 = (
     ),
 )
 
-ALL = CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05
+# ------------------------------------------------------------------ 06 variational EM
+
+
+def _draw_switches(rng):
+    W, mu = rng.normal(size=(6, 3)), rng.normal(size=6)
+    m, pi, var = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.6, 3), float(rng.uniform(0.5, 3))
+    return W @ (m > 0.5) + mu + rng.normal(size=6), W, mu, var, pi, m
+
+
+def _draw_log_joint(rng):
+    x, W, mu, var, pi, m = _draw_switches(rng)
+    return x, (m > 0.5).astype(float), W, mu, var, pi
+
+
+def _log_prior(z, pi):
+    return (z * np.log(pi) + (1 - z) * np.log(1 - pi)).sum()
+
+
+def _log_normal(y, var):
+    return -0.5 * (len(y) * np.log(2 * np.pi * var) + y @ y / var)
+
+
+def _binary_log_joint(x, z, W, mu, var, pi):
+    return _log_prior(z, pi) + _log_normal(x - mu - W @ z, var)
+
+
+def _switch(x, W, mu, var, pi, m, k, *, length=0.5, others=True):
+    rest = x - mu - W @ m + (W[:, k] * m[k] if others else 0)
+    return np.log(pi[k] / (1 - pi[k])) + (W[:, k] @ rest - length * W[:, k] @ W[:, k]) / var
+
+
+def _binary_bound(x, W, mu, var, pi, m, *, spread=1.0, sign=1.0):
+    variance = spread * (m * (1 - m)) @ np.square(W).sum(axis=0)
+    entropy = -_log_prior(m, m)
+    return (
+        _log_normal(x - mu - W @ m, var) - 0.5 * variance / var + _log_prior(m, pi) + sign * entropy
+    )
+
+
+CHAPTER_06 = (
+    Exercise(
+        "binary-log-joint",
+        "06",
+        _draw_log_joint,
+        _binary_log_joint,
+        (
+            Mistake(
+                lambda x, z, W, mu, var, pi: _log_normal(x - mu - W @ z, var),
+                "the prior of z is missing: the joint is p(x | z) p(z)",
+            ),
+            Mistake(
+                lambda x, z, W, mu, var, pi: z @ np.log(pi) + _log_normal(x - mu - W @ z, var),
+                "a switch that is off has a probability too, 1 - π",
+            ),
+            Mistake(
+                lambda x, z, W, mu, var, pi: (
+                    _binary_log_joint(x, z, W, mu, var, pi)
+                    + 0.5 * (len(x) - 1) * np.log(2 * np.pi * var)
+                ),
+                "the normaliser ½ ln 2πσ² counts once for each of the D dimensions",
+            ),
+            Mistake(
+                lambda x, z, W, mu, var, pi: _binary_log_joint(x, z, W, mu, var**2, pi),
+                "`var` is the variance σ² already",
+            ),
+        ),
+        "ln p(x | z) + ln p(z): D Gaussians and K coins.",
+        "everything else in the chapter is an average of this",
+    ),
+    Exercise(
+        "binary-update",
+        "06",
+        lambda rng: (*_draw_switches(rng), int(rng.integers(3))),
+        lambda *inputs: expit(_switch(*inputs)),
+        (
+            Mistake(
+                lambda *inputs: expit(_switch(*inputs, length=0.0)),
+                "‖w‖²/2σ² is missing: without it every switch is too ready to go on",
+            ),
+            Mistake(
+                lambda *inputs: expit(_switch(*inputs, others=False)),
+                "the switch explains itself away: leave k out of what the others explain",
+            ),
+            Mistake(
+                lambda *inputs: expit(_switch(*inputs, length=1.0)),
+                "half of ‖w‖²/σ²: it comes from the square of x - μ - Wz",
+            ),
+            Mistake(_switch, "this is the log odds; the probability is its sigmoid"),
+            Mistake(
+                lambda x, W, mu, var, pi, m, k: expit(
+                    _switch(x, W, mu, var, pi, m, k) + np.log(1 - pi[k])
+                ),
+                "the prior enters by its log odds, ln π - ln(1 - π)",
+            ),
+        ),
+        "Collect the terms with z_k in ln p(x, z), with z_k² = z_k, and put m_j for the others.",
+        "the whole inference of the chapter, one switch at a time",
+    ),
+    Exercise(
+        "second-moment",
+        "06",
+        lambda rng: (rng.uniform(size=(12, 3)),),
+        lambda m: m.T @ m + np.diag((m * (1 - m)).sum(axis=0)),
+        (
+            Mistake(
+                lambda m: m.T @ m,
+                "m(1 - m) is missing: the switches are treated as known",
+            ),
+            Mistake(
+                lambda m: m.T @ m + np.diag(m.sum(axis=0)),
+                "the diagonal is counted twice: it is Σ m, and m² is in mᵀm already",
+            ),
+            Mistake(
+                lambda m: np.diag((m * (1 - m)).sum(axis=0)),
+                "this is the sum of the covariances; E[zzᵀ] has E[z]E[z]ᵀ besides",
+            ),
+            Mistake(
+                lambda m: m.T @ m + np.diag(m.mean(axis=0) * (1 - m.mean(axis=0))),
+                "the variances are of single switches: sum m(1 - m) over the data",
+            ),
+        ),
+        "E[z_j z_k] = m_j m_k for j ≠ k. And z_k² = z_k.",
+        "all that learning needs to know about q, beside m",
+    ),
+    Exercise(
+        "binary-bound",
+        "06",
+        _draw_switches,
+        _binary_bound,
+        (
+            Mistake(
+                lambda *inputs: _binary_bound(*inputs, spread=0.0),
+                "E‖x - μ - Wz‖² is more than the square at E[z]: add Σ m(1 - m)‖w‖²",
+            ),
+            Mistake(
+                lambda *inputs: _binary_bound(*inputs, sign=-1.0),
+                "the entropy has the wrong sign: the bound rises with it",
+            ),
+            Mistake(
+                lambda *inputs: _binary_bound(*inputs, sign=0.0),
+                "the entropy of q is missing: the divergence is E[ln q] - E[ln p(z)]",
+            ),
+        ),
+        "E[ln p(x | z)] - KL(q(z) ‖ p(z)); the first needs E[zzᵀ], the second is K coins.",
+        "below ln p(x) whatever m is",
+    ),
+)
+
+
+# ------------------------------------------------------------------ 07 gradients through samples
+
+
+def _draw_slopes(rng):
+    eps, mean, std = rng.normal(size=9), float(rng.normal()), float(rng.uniform(0.4, 2))
+    return np.cos(mean + std * eps), eps, std
+
+
+def _draw_values(rng):
+    mean, std = float(rng.normal()), float(rng.uniform(0.4, 2))
+    z = mean + std * rng.normal(size=9)
+    return 3 + z**2, z, mean, std
+
+
+def _score(f, z, mean, std):
+    return np.array(
+        [(f * (z - mean)).mean() / std**2, (f * ((z - mean) ** 2 / std**3 - 1 / std)).mean()]
+    )
+
+
+def _draw_gaussian(rng):
+    a = rng.normal(size=(3, 3))
+    return rng.normal(size=3), a @ a.T + 0.5 * np.eye(3), rng.normal(size=(5, 3))
+
+
+CHAPTER_07 = (
+    Exercise(
+        "gaussian-sample",
+        "07",
+        _draw_gaussian,
+        lambda mean, cov, eps: mean + eps @ np.linalg.cholesky(cov).T,
+        (
+            Mistake(
+                lambda mean, cov, eps: mean + eps @ cov,
+                "multiplied by Σ: the samples have covariance Σ². A factor of Σ is wanted",
+            ),
+            Mistake(
+                lambda mean, cov, eps: mean + eps @ np.linalg.cholesky(cov),
+                "each row is ε: Lε for all rows at once is eps @ L.T",
+            ),
+            Mistake(
+                lambda mean, cov, eps: mean + eps * np.sqrt(np.diag(cov)),
+                "the variances are right, the covariances are lost",
+            ),
+        ),
+        "Σ = L Lᵀ, and each sample is μ + Lε.",
+        "a factor of Σ, not Σ",
+    ),
+    Exercise(
+        "pathwise",
+        "07",
+        _draw_slopes,
+        lambda slope, eps, std: np.array([slope.mean(), (slope * eps).mean()]),
+        (
+            Mistake(
+                lambda slope, eps, std: np.array([slope.mean(), slope.mean()]),
+                "∂z/∂σ is ε: a wider q moves each sample by its own noise",
+            ),
+            Mistake(
+                lambda slope, eps, std: np.array([slope.mean(), (slope * eps).mean() / (2 * std)]),
+                "this is the slope in the variance σ²",
+            ),
+            Mistake(
+                lambda slope, eps, std: np.array([slope.mean(), (slope * eps * std).mean()]),
+                "this is the slope in ln σ",
+            ),
+            Mistake(
+                lambda slope, eps, std: np.array([slope.sum(), (slope * eps).sum()]),
+                "the average over samples is wanted, not their sum",
+            ),
+        ),
+        "z = m + σε, so ∂z/∂m = 1 and ∂z/∂σ = ε; then the chain rule.",
+        "push the samples uphill, and see where that drags m and σ",
+    ),
+    Exercise(
+        "score-function",
+        "07",
+        _draw_values,
+        _score,
+        (
+            Mistake(
+                lambda f, z, mean, std: _score(f, z, mean, std) * [std, 1],
+                "divided by σ: the score of the mean is (z - m)/σ²",
+            ),
+            Mistake(
+                lambda f, z, mean, std: _score(f, z, mean, std) + np.array([0, f.mean() / std]),
+                "-1/σ is missing: the normaliser of q contains σ as well",
+            ),
+            Mistake(
+                lambda f, z, mean, std: _score(np.ones_like(f), z, mean, std),
+                "f is missing: this averages to zero, whatever f is",
+            ),
+            Mistake(
+                lambda f, z, mean, std: _score(f, z, mean, std) * len(f),
+                "the average over samples is wanted, not their sum",
+            ),
+        ),
+        "Differentiate ln q = -ln σ - (z - m)²/2σ² in m and in σ, times f, and average.",
+        "no slope of f anywhere",
+    ),
+    Exercise(
+        "leave-one-out",
+        "07",
+        lambda rng: (rng.normal(5, 2, size=7),),
+        lambda f: (f.sum() - f) / (len(f) - 1),
+        (
+            Mistake(
+                lambda f: np.full_like(f, f.mean()),
+                "each baseline contains its own value: the gradient loses the share 1/S",
+            ),
+            Mistake(
+                lambda f: (f.sum() - f) / len(f),
+                "the others are S - 1",
+            ),
+            Mistake(
+                lambda f: f - (f.sum() - f) / (len(f) - 1),
+                "this is f less its baseline; the baselines themselves are wanted",
+            ),
+        ),
+        "The sum of all less its own, divided by how many are left.",
+        "independent of its own sample, so nothing is biased",
+    ),
+    Exercise(
+        "minibatch-bound",
+        "07",
+        lambda rng: (rng.normal(-3, 1, size=8), float(rng.uniform(1, 5)), 40),
+        lambda terms, kl, N: N / len(terms) * terms.sum() - kl,
+        (
+            Mistake(
+                lambda terms, kl, N: N / len(terms) * (terms.sum() - kl),
+                "the factor that all data share counts once: its divergence is not scaled up",
+            ),
+            Mistake(
+                lambda terms, kl, N: terms.sum() - kl,
+                "the batch must stand for all N data: scale its sum by N/B",
+            ),
+            Mistake(
+                lambda terms, kl, N: terms.mean() - kl,
+                "this is the mean of one datum; the bound is a sum over N",
+            ),
+            Mistake(
+                lambda terms, kl, N: len(terms) / N * terms.sum() - kl,
+                "B/N the wrong way round: the batch is smaller than the data",
+            ),
+        ),
+        "Each datum is in the batch with probability B/N.",
+        "unbiased, whatever the size of the batch",
+    ),
+)
+
+ALL = (
+    CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05 + CHAPTER_06
+    + CHAPTER_07
+)  # fmt: skip

@@ -95,6 +95,15 @@ def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
     return p
 
 
+def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
+    """Return probabilities, each between 0 and 1; they need not sum to anything."""
+    p = parameter(p, name, shape)
+    if p.min() < 0 or p.max() > 1:
+        worst = p.min() if p.min() < 0 else p.max()
+        raise ValueError(f"{name} has the value {worst:.6g}; wanted probabilities, from 0 to 1")
+    return p
+
+
 def cholesky(cov: Array, name: str) -> Array:
     """Return the lower Cholesky factors of covariances (..., D, D), or say which one has none."""
     size = np.abs(cov).max(axis=(-2, -1), keepdims=True)

@@ -1,6 +1,9 @@
 """What a model is worth, measured."""
 
+from typing import NamedTuple
+
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from lfm import _validate as validate
 
@@ -38,3 +41,29 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     weights = v.T @ (inverse[:, None] * (u.T @ (target - share)))
     scores = (x[test] - centre) @ weights + share
     return float((scores.argmax(axis=1) == labels[test]).mean())
+
+
+class Match(NamedTuple):
+    """For each true factor, the one found that goes with it best, no found factor used twice."""
+
+    order: Array  # (K,) columns of what was found
+    correlation: Array  # (K,) with its sign, which the data may not determine
+
+
+def match_factors(found, truth) -> Match:
+    """Return the best one-to-one matching of factors found (N, L) with true ones (N, K), L ≥ K.
+
+    It has the largest sum of absolute correlations. A factor that does not vary has correlation 0.
+    """
+    found, truth = validate.data(found, "found"), validate.data(truth, "truth")
+    if len(found) != len(truth) or found.shape[1] < truth.shape[1]:
+        raise ValueError(
+            f"found has shape {found.shape}; wanted {len(truth)} rows and at least "
+            f"{truth.shape[1]} columns, as truth has"
+        )
+    a, b = (y - y.mean(axis=0) for y in (found, truth))
+    a, b = (y / np.where((s := np.linalg.norm(y, axis=0)) > 0, s, 1.0) for y in (a, b))
+    correlations = a.T @ b  # (L, K)
+    rows, columns = linear_sum_assignment(-np.abs(correlations))
+    order = rows[np.argsort(columns)]
+    return Match(order, correlations[order, np.arange(len(order))])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import blas, eigh
+from scipy.linalg import blas, eigh, pinvh
 
 from lfm import _validate as validate
 from lfm.distributions import LinearGaussian
@@ -25,6 +25,8 @@ FLOOR = 1e-6
 # EM needs thousands of steps down to the floor, so a column that is on its way there is reported
 # from this share on, the limit that factor analysts have long used.
 SUSPECT = 0.005
+# A factor with this share of its second moment as variance does not vary but for rounding.
+SINGULAR = 1e-12
 CHUNK_BYTES = 3_000_000
 EPS = np.finfo(float).eps
 
@@ -181,7 +183,7 @@ class FactorAnalysis:
         x = x if isinstance(x, Moments) else Moments.of(x)
         if isotropic:
             return cls.ppca(x, n_factors)
-        std = np.sqrt(_filled(_variances(x)))
+        std = np.sqrt(filled(_variances(x)))
         start = _ppca(x, n_factors, std)
         return cls(start.loadings * std[:, None], start.mean, start.noise * std**2)
 
@@ -243,7 +245,7 @@ class FactorAnalysis:
         """
         loadings, mean, residual = regression(stats)
         var = stats.var()
-        floor = FLOOR * _filled(var)
+        floor = FLOOR * filled(var)
         noise = np.maximum(residual / stats.n, floor)
         if self.isotropic:
             noise = np.full_like(noise, max(residual.mean() / stats.n, floor.mean()))
@@ -353,15 +355,30 @@ def regression(stats: FactorStats) -> tuple[Array, Array, Array]:
     """Return W (D, K), μ (D,) and Σ_n E[(x_n - W z_n - μ)²] (D,) of the regression of x on z.
 
     Eq. factor-learning: with the intercept eliminated, W = Cov(x, z) Cov(z)⁻¹ and μ = x̄ - W z̄.
+    Where factors do not vary, or only together, W is the solution of least norm.
     """
     n, z = stats.n, stats.z / stats.n  # z̄ (K,)
     x = stats.x / n  # (D,)
     czz = stats.zz - n * np.outer(z, z)
     cxz = stats.xz - n * np.outer(x, z)
-    loadings = np.linalg.solve(czz, cxz.T).T
+    std = np.sqrt(np.where(np.diag(czz) > SINGULAR * np.diag(stats.zz), np.diag(czz), 0.0))
+    used = std > 0
+    loadings = np.zeros_like(cxz)
+    loadings[:, used] = _solve(czz[np.ix_(used, used)], cxz[:, used], std[used])
     cxx = stats.xx - n * np.square(x)
     residual = cxx - 2 * np.einsum("dk,dk->d", loadings, cxz) + _quadratic(loadings, czz)
     return loadings, stats.origin + x - loadings @ z, np.maximum(residual, 0.0)
+
+
+def _solve(czz: Array, cxz: Array, std: Array) -> Array:
+    """Return cxz czz⁻¹, in units in which each factor has variance 1."""
+    corr = czz / np.outer(std, std)
+    try:
+        if np.diag(np.linalg.cholesky(corr)).min(initial=1.0) > np.sqrt(SINGULAR):
+            return np.linalg.solve(corr, (cxz / std).T).T / std
+    except np.linalg.LinAlgError:
+        pass
+    return cxz / std @ pinvh(corr, rtol=SINGULAR) / std
 
 
 def _quadratic(a: Array, b: Array) -> Array:
@@ -377,7 +394,7 @@ def _ppca(x: Moments, n_factors: int, std: Array) -> FactorAnalysis:
     k = validate.count(n_factors, "n_factors", 1, d - 1)
     var = _variances(x) / np.square(std)
     lam, u = x.leading(k, std)
-    floor = FLOOR * _filled(var).mean()
+    floor = FLOOR * filled(var).mean()
     noise = max((var.sum() - lam.sum()) / (d - k), floor)
     loadings = u * np.sqrt(np.maximum(lam - noise, 0.0))
     return FactorAnalysis(loadings, x.mean, np.full(d, noise), isotropic=True)
@@ -389,7 +406,7 @@ def _variances(x: Moments) -> Array:
     return np.where(var > np.square(8 * EPS * x.mean), var, 0.0)
 
 
-def _filled(var: Array) -> Array:
+def filled(var: Array) -> Array:
     """Return variances with that of a constant column replaced by the mean of the others, or 1."""
     used = var > 0
     return np.where(used, var, var[used].mean() if used.any() else 1.0)

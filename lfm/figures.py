@@ -337,3 +337,65 @@ def contours(ax: Axes, a: Array, b: Array, density: Array, *, color=Q, style="-"
     if label is not None:
         ax.plot([], [], color=color, ls=style, label=label)
     return ax
+
+
+# ------------------------------------------------------------------ 06 variational EM
+
+
+def gap(ax: Axes, steps, log_lik: Array) -> Axes:
+    """Draw the bound after every half-step, ln p(X) above it, and the divergence between them."""
+    at = np.arange(len(log_lik)) / 2
+    ax.fill_between(
+        at, [s.bound for s in steps], log_lik, step="post",
+        fc="none", ec=GAP, hatch="///", lw=0, label="KL$(q\\,\\|\\,p)$",
+    )  # fmt: skip
+    ax.plot(at, log_lik, color="black", drawstyle="steps-post", lw=1.5, label=r"$\ln p(X|\theta)$")
+    return staircase(ax, steps)
+
+
+def joint_table(ax: Axes, table: Array, *, title: str = "") -> Axes:
+    """Draw the probabilities of two switches (2, 2), the first downwards, with their numbers."""
+    ax.imshow(table, cmap="Blues", vmin=0, vmax=1)
+    for (i, j), value in np.ndenumerate(table):
+        color = "white" if value > 0.6 else "black"
+        ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color, fontsize=12)
+    ax.set(xticks=[0, 1], yticks=[0, 1], xlabel="$z_2$", ylabel="$z_1$", title=title)
+    return ax
+
+
+def starts(ax: Axes, bounds: Array, scores: Array, *, score: str) -> Axes:
+    """Draw where fits from many starts ended: bound against a score, the best bound ringed."""
+    ax.scatter(bounds, scores, s=30, color=BOUND, alpha=0.7, linewidths=0)
+    best = np.argmax(bounds)
+    ax.scatter(bounds[best], scores[best], s=140, facecolors="none", edgecolors="black", lw=1.5)
+    ax.annotate(
+        "highest bound", (bounds[best], scores[best]), (-95, -18), textcoords="offset points"
+    )
+    ax.set(xlabel="bound, nats per datum", ylabel=score)
+    return ax
+
+
+# ------------------------------------------------------------------ 07 gradients through samples
+
+
+def variances(ax: Axes, at: Array, table: dict[str, Array], *, label: str) -> Axes:
+    """Draw variances of gradient estimators, both axes logarithmic."""
+    looks = {"path": (Q, "o-"), "score": (THETA, "^:"), "score with baseline": (BOUND, "s--")}
+    for name, values in table.items():
+        color, look = looks[name]
+        ax.plot(at, values, look, color=color, ms=5, label=name)
+    ax.set(xscale="log", yscale="log", xlabel=label, ylabel="variance of one sample")
+    ax.legend()
+    return ax
+
+
+def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes:
+    """Draw estimates of the bound, their running mean over 50 steps, and where they may end."""
+    steps = np.arange(1, len(estimates) + 1)
+    ax.plot(steps, estimates, color=DATA, lw=0.5, alpha=0.6, label="estimate")
+    running = np.convolve(estimates, np.full(50, 0.02), mode="valid")
+    ax.plot(steps[49:], running, color=BOUND, label="running mean")
+    ax.axhline(limit, color=TRUTH, ls="--", lw=1.5, label=name)
+    ax.set(xscale="log", xlabel="step", ylabel="bound, nats")
+    ax.legend(fontsize=9)
+    return ax

@@ -1,0 +1,159 @@
+"""Gradients of an expectation E_q[f(z)] with respect to the Gaussian q that z is drawn from.
+
+Two estimators, both unbiased. The score function asks for values of f alone, so it serves any f
+and any z, and is noisy. The pathwise estimator moves the samples with the parameters and asks for
+the slope of f. Noise is passed in: the same noise gives the same gradient.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+Tensor = torch.Tensor
+Function = Callable[[Tensor], Tensor]
+
+
+class Estimate(NamedTuple):
+    """An average over samples, and its standard error."""
+
+    value: Tensor
+    error: Tensor
+
+
+class Gradient(NamedTuple):
+    """One gradient for each sample, (S, ...); their average is the estimate."""
+
+    mean: Tensor  # with respect to μ (S, K)
+    scale: Tensor  # with respect to σ (S, K), or to the Cholesky factor L (S, K, K)
+
+    def average(self) -> "Gradient":
+        """Return the averages over samples, (K,), and (K,) or (K, K)."""
+        return Gradient(self.mean.mean(0), self.scale.mean(0))
+
+
+def monte_carlo(values) -> Estimate:
+    """Return the mean over samples (S, ...), S at least 2, and its standard error. `monte-carlo`.
+
+    Eq. monte-carlo: the error falls like 1/√S, whatever the dimension of what was sampled.
+    """
+    values = _tensor(values, "values")
+    if values.ndim == 0 or len(values) < 2:
+        raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples")
+    return Estimate(values.mean(0), values.std(0) / len(values) ** 0.5)
+
+
+def sample(mean, scale, eps) -> Tensor:
+    """Return z = μ + Lε (S, K) for noise eps (S, K). Eq. reparametrisation.
+
+    `scale` is a factor of the covariance, L Lᵀ = Σ, and not Σ: standard deviations (K,) where it is
+    diagonal, else its lower Cholesky factor (K, K). Raises `ValueError` or `TypeError` for others.
+    """
+    mean, scale, eps = _gaussian(mean, scale, eps)
+    return mean + (eps * scale if scale.ndim == 1 else eps @ scale.T)
+
+
+def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
+    """Return the gradients of f(μ + Lε) for each row of the noise eps (S, K).
+
+    Eq. pathwise-gradient: ∂z/∂μ is the identity and ∂z_i/∂L_ij = ε_j. `f` takes z (S, K) and
+    returns (S,), row by row; it must be continuous and have a slope almost everywhere, or the
+    average is wrong. Raises `ValueError` where f is not a differentiable function of z.
+    """
+    mean, scale, eps = _gaussian(mean, scale, eps)
+    z = sample(mean, scale, eps).requires_grad_()
+    with torch.enable_grad():
+        values = _values(f, z)
+        if not values.requires_grad:
+            raise ValueError("f(z) has no gradient in z; the pathwise estimator needs one")
+        (slope,) = torch.autograd.grad(values.sum(), z)  # ∂f/∂z (S, K)
+    if scale.ndim == 1:
+        return Gradient(slope, slope * eps)
+    return Gradient(slope, torch.tril(slope[:, :, None] * eps[:, None, :]))
+
+
+def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None = None) -> Gradient:
+    """Return (f(z) - b) ∇ ln q(z) for each row of the noise eps (S, K), z = μ + Lε.
+
+    Eq. score-gradient. `f` takes z (S, K) and returns (S,); it need not be differentiable.
+    `baseline` takes the values of f (S,) and returns b, one number or (S,). Since E[∇ ln q] = 0
+    any b leaves the average as it is, if b_s does not depend on z_s: `leave_one_out` is such a one.
+    """
+    mean, scale, eps = _gaussian(mean, scale, eps)
+    values = _values(f, sample(mean, scale, eps)).detach()
+    if baseline is not None:
+        values = values - torch.as_tensor(baseline(values), dtype=torch.float64)
+    if scale.ndim == 1:
+        score_mean, score_scale = eps / scale, (eps**2 - 1) / scale
+        return Gradient(values[:, None] * score_mean, values[:, None] * score_scale)
+    score_mean = torch.linalg.solve_triangular(scale.T, eps.T, upper=True).T  # L⁻ᵀε (S, K)
+    score_scale = torch.tril(score_mean[:, :, None] * eps[:, None, :])
+    score_scale = score_scale - torch.diag(1 / scale.diagonal())
+    return Gradient(values[:, None] * score_mean, values[:, None, None] * score_scale)
+
+
+def leave_one_out(values) -> Tensor:
+    """Return for each of S values the mean of the others, (S,): a baseline that does not bias."""
+    values = _tensor(values, "values")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples (S,)")
+    return (values.sum() - values) / (len(values) - 1)
+
+
+def minibatch_sum(values, n: int) -> Tensor:
+    """Return (N/B) Σ of the values (B, ...) of a batch: unbiased for the sum over all N data.
+
+    Eq. minibatch, for batches drawn uniformly. A term that stands once for all data, such as the
+    divergence of a global factor, is no part of it.
+    """
+    values = _tensor(values, "values")
+    if values.ndim == 0 or len(values) == 0 or not isinstance(n, int) or n < len(values):
+        raise ValueError(
+            f"values has shape {tuple(values.shape)} and n is {n!r}; wanted (B, ...) and a whole "
+            "number n of at least B"
+        )
+    return n / len(values) * values.sum(0)
+
+
+def _tensor(a, name: str) -> Tensor:
+    try:
+        a = torch.as_tensor(a)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be made a tensor: {error}") from None
+    if a.is_complex():
+        raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers")
+    a = a.to(torch.float64)
+    if not a.isfinite().all():
+        raise ValueError(f"{name} has values that are not finite")
+    return a
+
+
+def _gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:
+    mean, scale, eps = (
+        _tensor(a, name).detach() for a, name in ((mean, "mean"), (scale, "scale"), (eps, "eps"))
+    )
+    if mean.ndim != 1 or len(mean) == 0:
+        raise ValueError(f"mean has shape {tuple(mean.shape)}; wanted (K,)")
+    k = len(mean)
+    if tuple(scale.shape) not in ((k,), (k, k)):
+        raise ValueError(f"scale has shape {tuple(scale.shape)}; wanted ({k},) or ({k}, {k})")
+    diagonal = scale if scale.ndim == 1 else scale.diagonal()
+    if (diagonal <= 0).any():
+        raise ValueError(f"scale has {diagonal.min():.6g} on its diagonal; wanted all > 0")
+    if scale.ndim == 2 and (scale.triu(1) != 0).any():
+        raise ValueError("scale is not lower triangular; wanted the Cholesky factor of Σ, not Σ")
+    if eps.ndim != 2 or eps.shape[1] != k or len(eps) == 0:
+        raise ValueError(f"eps has shape {tuple(eps.shape)}; wanted (S, {k}), one row a sample")
+    return mean, scale, eps
+
+
+def _values(f: Function, z: Tensor) -> Tensor:
+    if not callable(f):
+        raise TypeError(f"f is {type(f).__name__}; wanted a function of z")
+    values = f(z)
+    if not isinstance(values, Tensor) or values.shape != (len(z),):
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(f"f returned {found}; wanted a tensor ({len(z)},), one value a sample")
+    if not values.isfinite().all():
+        raise ValueError("f returned values that are not finite")
+    return values

@@ -862,7 +862,7 @@ CHAPTER_05 = (
 
 def _draw_switches(rng):
     W, mu = rng.normal(size=(6, 3)), rng.normal(size=6)
-    m, pi, var = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.6, 3), float(rng.uniform(0.5, 3))
+    m, pi, var = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.6, 3), float(rng.uniform(4, 9))
     return W @ (m > 0.5) + mu + rng.normal(size=6), W, mu, var, pi, m
 
 

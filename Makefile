@@ -53,6 +53,7 @@ bench: $(BENCH_READY) ## Time the package against its peers, one thread (12 minu
 	$(BIN)/python benchmarks/mixture.py
 	$(BIN)/python benchmarks/factor_analysis.py
 	$(BIN)/python benchmarks/variational_bayes.py
+	$(BIN)/python benchmarks/binary_factors.py
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -71,11 +71,15 @@ class FactorStats(Stats):
         s = self.about(mean)
         return s.xx - 2 * np.einsum("dk,dk->d", loadings, s.xz) + _quadratic(loadings, s.zz)
 
+    def floor(self) -> Array:
+        """Return the least noise variance allowed in each column (D,)."""
+        stored = np.square(8 * EPS * (self.origin + self.x / self.n))  # what rounding μ makes of it
+        return np.maximum(FLOOR * filled(self.var()), stored)
+
     def var(self) -> Array:
         """Return the variance of each column of the data (D,); 0 where it is but rounding."""
         mean = self.x / self.n
-        var = self.xx / self.n - np.square(mean)
-        return np.where(var > np.square(8 * EPS * (self.origin + mean)), var, 0.0)
+        return unrounded(self.xx / self.n - np.square(mean), self.origin + mean)
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,8 +248,7 @@ class FactorAnalysis:
         whose noise is below 0.5 % and whose likelihood has no maximum above the floor.
         """
         loadings, mean, residual = regression(stats)
-        var = stats.var()
-        floor = FLOOR * filled(var)
+        var, floor = stats.var(), stats.floor()
         noise = np.maximum(residual / stats.n, floor)
         if self.isotropic:
             noise = np.full_like(noise, max(residual.mean() / stats.n, floor.mean()))
@@ -402,8 +405,12 @@ def _ppca(x: Moments, n_factors: int, std: Array) -> FactorAnalysis:
 
 def _variances(x: Moments) -> Array:
     """Return the variance of each column (D,); 0 where it is but rounding."""
-    var = x.squares() / x.n
-    return np.where(var > np.square(8 * EPS * x.mean), var, 0.0)
+    return unrounded(x.squares() / x.n, x.mean)
+
+
+def unrounded(var: Array, mean: Array) -> Array:
+    """Return variances with 0 for one that data so far from 0 have by rounding alone."""
+    return np.where(var > np.square(8 * EPS * mean), var, 0.0)
 
 
 def filled(var: Array) -> Array:

@@ -13,7 +13,7 @@ from scipy.special import logit, logsumexp, xlogy
 
 from lfm import _validate as validate
 from lfm.distributions import Bernoulli
-from lfm.factor_analysis import FLOOR, FactorStats, filled, regression, statistics
+from lfm.factor_analysis import FactorStats, filled, regression, statistics, unrounded
 
 Array = np.ndarray
 
@@ -22,6 +22,8 @@ LARGEST = 15
 # From a cold start a datum is done when a sweep moves none of its probabilities by more than this.
 SWEEP_TOL = 1e-6
 SWEEPS = 100
+# ln 0 for a state that cannot be: finite, so that 0 times it is 0.
+LOG_ZERO = -1e30
 CHUNK_BYTES = 3_000_000
 EPS = np.finfo(float).eps
 
@@ -115,20 +117,20 @@ class BinaryFactors:
         chosen = rng.choice(len(x), size=k, replace=k > len(x))
         loadings = 0.7 * (x[chosen] - mean).T  # (D, K)
         probs = np.full(k, 1 / (k + 1))
-        noise = filled(np.var(x, axis=0, dtype=np.float64)).mean()
+        noise = filled(unrounded(np.var(x, axis=0, dtype=np.float64), mean)).mean()
         return cls(loadings, mean - loadings @ probs, noise, probs, exact)
 
     def infer(self, x, q: Bernoulli | None = None) -> "Bernoulli | Enumerated":
         """Return q(Z): one sweep of coordinate ascent over the factors of each datum, from `q` on.
 
-        Eq. binary-mean-field. Learning will move the target, so going on would be a waste; and the
-        bound rises with every update. Without a `q` to go on from, sweeps start from π and are
-        repeated until none moves a probability by more than 1e-6, 100 times at most. With `exact`
-        it is the posterior, and `q` is not needed.
+        Eq. variational-inference-step, by Eq. binary-mean-field. Learning will move the target, so
+        going on would be a waste; and the bound rises with every update. Without a `q` to go on
+        from, sweeps start from π and are repeated until none moves a probability by more than
+        1e-6, 100 times at most. With `exact` it is the posterior, and `q` is not needed.
         """
         x = validate.matrix(x, n_columns=len(self.mean))
         if self.exact:
-            return Enumerated(self, x)
+            return Enumerated(self, validate.data(x))
         n, k = len(x), len(self.probs)
         start = np.broadcast_to(self.probs, (n, k)) if q is None else _probs_of(q, n, k)
         update = self._converge if q is None else self._sweep
@@ -148,14 +150,14 @@ class BinaryFactors:
         return statistics(x, probs.__getitem__, q.total_cov(), q.entropy().sum())
 
     def learn(self, stats: FactorStats) -> "BinaryFactors":
-        """Return the regression of x on z, and π: the mean of z. Eq. binary-learning.
+        """Return the regression of x on z, and π: the mean of z.
 
-        The noise does not go below 1e-6 of the mean variance of the columns; for one summit in
-        σ², so the bound still never falls. A factor that no datum uses gets loadings of 0.
+        Eq. variational-learning-step, by Eq. binary-learning. The noise does not go below 1e-6 of
+        the mean variance of the columns; the bound has one summit in σ², so it still never falls.
+        A factor that no datum uses, or all of them, gets loadings of 0.
         """
         loadings, mean, residual = regression(stats)
-        floor = FLOOR * filled(stats.var()).mean()
-        noise = max(residual.mean() / stats.n, floor)
+        noise = max(residual.mean() / stats.n, stats.floor().mean())
         probs = np.clip(stats.z / stats.n, 0.0, 1.0)
         return replace(self, loadings=loadings, mean=mean, noise=noise, probs=probs)
 
@@ -177,7 +179,8 @@ class BinaryFactors:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
         s = stats.about(self.mean)
         terms = s.xx.sum() + np.einsum("dk,kj,dj->", self.loadings, s.zz, self.loadings)
-        return float(8 * EPS * terms / self.noise)
+        stored = stats.n * np.square(EPS * self.mean).sum()  # μ far from 0 is known to so much
+        return float(8 * (EPS * terms + stored) / self.noise)
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), by enumeration. Eq. binary-factors.
@@ -212,8 +215,9 @@ class BinaryFactors:
 
     def _drive(self, x: Array) -> Array:
         """logit π_k + w_kᵀ(x - μ)/σ² - ‖w_k‖²/2σ² (K, n): what speaks for z_k were it alone."""
-        y = x - self.mean  # (n, D)
-        drive = (self.loadings.T / self.noise) @ y.T
+        with np.errstate(over="ignore", invalid="ignore"):
+            y = x - self.mean  # (n, D)
+            drive = (self.loadings.T / self.noise) @ y.T
         if not np.isfinite(drive.sum()):
             validate.data(x)
             raise ValueError(validate.too_large("x"))
@@ -247,9 +251,10 @@ class BinaryFactors:
     def _scores(self, x: Array):
         """Yield rows of x and ln p(x_n, z | θ) for all states (n, 2^K), up to a constant of x_n."""
         s = self._states
-        with np.errstate(divide="ignore"):
-            log_prior = (xlogy(s, self.probs) + xlogy(1 - s, 1 - self.probs)).sum(axis=1)
-        const = log_prior - 0.5 * np.einsum("sk,kj,sj->s", s, self._gram, s, optimize=True)
+        log_prior = (xlogy(s, self.probs) + xlogy(1 - s, 1 - self.probs)).sum(axis=1)
+        const = np.maximum(log_prior, LOG_ZERO) - 0.5 * np.einsum(
+            "sk,kj,sj->s", s, self._gram, s, optimize=True
+        )
         weights = self.loadings / self.noise
         for rows in _chunks(len(x), len(self.mean) + 2 * len(s)):
             yield rows, (x[rows] - self.mean) @ weights @ s.T + const

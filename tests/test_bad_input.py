@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lfm import bound, data, em, figures
-from lfm.distributions import Categorical, InverseWishart
+from lfm.distributions import Bernoulli, Categorical, InverseWishart
+from lfm.evaluation import few_label_accuracy, match_factors
 from lfm.factor_analysis import FactorAnalysis, Moments
 from lfm.gaussian_mixture import GaussianMixture, k_means
 from lfm.toy import TwoBells
@@ -14,12 +15,15 @@ from lfm.variational_bayes import (
     MixturePrior,
     NormalGammaPrior,
 )
+from lfm.variational_em import BinaryFactors
 
 X = np.random.default_rng(0).normal(size=(20, 2))
 MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
 PRIOR = InverseWishart(4.0, np.eye(2))
 FACTORS = FactorAnalysis([[1.0], [0.5]], [0.0, 0.0], [1.0, 2.0])
 BAYES = BayesianMixture.init(X, 2, rng=0)
+SWITCHES = BinaryFactors([[1.0], [0.5]], [0.0, 0.0], 1.0, [0.3])
+ALL_STATES = BinaryFactors([[1.0], [0.5]], [0.0, 0.0], 1.0, [0.3], exact=True)
 NORMAL_GAMMA = NormalGammaPrior(0.0, 1.0, 1.0, 1.0)
 
 
@@ -74,6 +78,13 @@ TAKES_DATA = {
     "Bayesian mixture, log_prob": lambda x: BAYES.log_prob(x),
     "Bayesian mixture, init": lambda x: BayesianMixture.init(x, 1, rng=0),
     "mixture prior": lambda x: MixturePrior.from_data(x),
+    "switches, fit": lambda x: em.fit(SWITCHES, x),
+    "switches, expect": lambda x: SWITCHES.expect(x, SWITCHES.infer(x)),
+    "switches, log_prob": lambda x: SWITCHES.log_prob(x),
+    "switches, init": lambda x: BinaryFactors.init(x, 1, rng=0),
+    "all states, fit": lambda x: em.fit(ALL_STATES, x),
+    "all states, probs": lambda x: ALL_STATES.infer(x).probs,
+    "few labels": lambda x: few_label_accuracy(x, np.arange(20) % 2, 4, rng=0),
 }
 
 
@@ -101,7 +112,8 @@ def test_the_toy_takes_one_column(entry):
 
 ENTRIES_WITH_A_MODEL = [
     "expect", "log_prob", "fit", "responsibilities", "factors, fit", "factors, expect",
-    "factors, log_prob", "Bayesian mixture, fit", "Bayesian mixture, log_prob",
+    "factors, log_prob", "Bayesian mixture, fit", "Bayesian mixture, log_prob", "switches, fit",
+    "switches, expect", "switches, log_prob", "all states, fit", "all states, probs",
 ]  # fmt: skip
 
 
@@ -165,6 +177,9 @@ SEEDS = [(None, TypeError), (True, TypeError), ("a", TypeError), (1.5, TypeError
         lambda rng: BAYES.sample(3, rng=rng),
         lambda rng: BayesianGaussian(NORMAL_GAMMA).sample(3, rng=rng),
         lambda rng: BayesianMixture.init(X, 2, rng=rng),
+        lambda rng: SWITCHES.sample(3, rng=rng),
+        lambda rng: SWITCHES.infer(X).sample(rng=rng),
+        lambda rng: BinaryFactors.init(X, 2, rng=rng),
     ],
 )
 def test_bad_seeds_are_named(call, rng, error):
@@ -291,6 +306,61 @@ def test_a_linear_q_for_other_factors_is_named():
         FACTORS.expect(X, None)
 
 
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"loadings": [1.0, 0.5]}, ValueError, r"loadings has shape \(2,\)"),
+        ({"mean": [0.0]}, ValueError, r"mean has shape \(1,\); wanted \(2\)"),
+        ({"noise": 0.0}, ValueError, "noise is 0.0; wanted a number that is finite and > 0"),
+        ({"noise": [1.0, 1.0]}, TypeError, "noise is"),
+        ({"noise": np.nan}, ValueError, "noise is nan"),
+        ({"noise": True}, TypeError, "noise is True"),
+        ({"probs": [1.5]}, ValueError, "probs has the value 1.5; wanted probabilities, from 0"),
+        ({"probs": [-0.1]}, ValueError, "probs has the value -0.1"),
+        ({"probs": [0.1, 0.2]}, ValueError, r"probs has shape \(2,\); wanted \(1\)"),
+        ({"probs": [np.nan]}, ValueError, "probs has 1 values that are not finite"),
+        ({"exact": 1}, TypeError, "exact is 1; wanted True or False"),
+    ],
+)
+def test_bad_parameters_of_switches_are_named(change, error, message):
+    good = {"loadings": [[1.0], [0.5]], "mean": [0.0, 0.0], "noise": 1.0, "probs": [0.3]}
+    BinaryFactors(**good)
+    with pytest.raises(error, match=message):
+        BinaryFactors(**(good | change))
+
+
+@pytest.mark.parametrize("call", [SWITCHES.infer, SWITCHES.expect])
+def test_switches_of_other_data_are_named(call):
+    with pytest.raises(ValueError, match=r"q has probs of shape \(19, 1\); wanted \(20, 1\)"):
+        call(X, Bernoulli(np.full((19, 1), 0.5)))
+    with pytest.raises(TypeError, match="q is ndarray; wanted a Bernoulli"):
+        call(X, np.full((20, 1), 0.5))
+
+
+@pytest.mark.parametrize(
+    ("k", "error", "message"),
+    [
+        (0, ValueError, "n_factors is 0"),
+        (True, TypeError, "n_factors is True"),
+        (1.0, TypeError, "n_factors is 1.0"),
+    ],
+)
+def test_bad_numbers_of_switches_are_named(k, error, message):
+    with pytest.raises(error, match=message):
+        BinaryFactors.init(X, k, rng=0)
+
+
+def test_factors_that_cannot_be_matched_are_named():
+    with pytest.raises(
+        ValueError, match=r"found has shape \(20, 1\); wanted 20 rows and at least 2"
+    ):
+        match_factors(X[:, :1], X)
+    with pytest.raises(ValueError, match=r"found has shape \(19, 2\); wanted 20 rows"):
+        match_factors(X[1:], X)
+    with pytest.raises(ValueError, match="truth has 1 values that are not finite"):
+        match_factors(X, spoiled(np.nan))
+
+
 @pytest.mark.parametrize("name", ["strength", "shape", "rate"])
 @pytest.mark.parametrize(
     ("value", "error"),
@@ -405,7 +475,7 @@ def test_bad_options_of_the_loop_are_named(options, error, message):
 
 @pytest.mark.parametrize("n", [0, -1, True, 1.5, None])
 @pytest.mark.parametrize(
-    "model", [MIXTURE, TwoBells(1.0), FACTORS, BAYES, BayesianGaussian(NORMAL_GAMMA)]
+    "model", [MIXTURE, TwoBells(1.0), FACTORS, BAYES, BayesianGaussian(NORMAL_GAMMA), SWITCHES]
 )
 def test_bad_sample_sizes_are_named(model, n):
     with pytest.raises((TypeError, ValueError), match="n is"):

@@ -14,7 +14,7 @@ import torch
 from scipy import stats as scipy_stats
 
 from lfm import em
-from lfm.distributions import Categorical, InverseWishart, LinearGaussian
+from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.variational_bayes import (
@@ -23,6 +23,7 @@ from lfm.variational_bayes import (
     MixturePrior,
     NormalGammaPrior,
 )
+from lfm.variational_em import BinaryFactors
 
 SEEDS = range(3)
 
@@ -79,6 +80,18 @@ def bayesian_gaussian(seed):
     return BayesianGaussian(prior, -1.0, 3.0, 2.0, 5.0), rng.normal(2, 1.7, size=(300, 1))
 
 
+def switches(seed, k, d, n=300, exact=False):
+    """Data with k switches, and a model that is not at the optimum."""
+    rng = np.random.default_rng([seed, k, d])
+    loadings = 2 * rng.normal(size=(d, k))
+    truth = BinaryFactors(loadings, 3 * rng.normal(size=d), 0.6, rng.uniform(0.3, 0.7, k), exact)
+    x, _ = truth.sample(n, rng=rng)
+    start = BinaryFactors(
+        loadings + 0.3 * rng.normal(size=(d, k)), truth.mean + 0.2, 1.5, np.full(k, 0.5), exact
+    )
+    return start, x
+
+
 EXACT_CASES = {
     "mixture": lambda seed: mixture(seed, k=3, d=2),
     "mixture with prior": lambda seed: mixture(seed, k=3, d=2, with_prior=True),
@@ -88,16 +101,21 @@ EXACT_CASES = {
     "factors, equal noise": lambda seed: factors(seed, k=2, d=6, isotropic=True),
     "one factor": lambda seed: factors(seed, k=1, d=5),
     "a factor of one column": lambda seed: factors(seed, k=1, d=1),
+    "switches, all states": lambda seed: switches(seed, k=3, d=5, exact=True),
+    "one switch, all states": lambda seed: switches(seed, k=1, d=2, exact=True),
 }
 # Learning is one exact maximisation.
 CASES = EXACT_CASES | {
     "Bayesian mixture": lambda seed: bayesian_mixture(seed, k=3, d=2),
     "Bayesian mixture, sparse": lambda seed: bayesian_mixture(seed, k=4, d=3, concentration=0.1),
 }
+# Inference finds the best q near by, which need not be the best of all.
+LEARNERS = CASES | {"switches": lambda seed: switches(seed, k=3, d=5)}
 # Learning is a sweep over several factors.
-ALL_CASES = CASES | {"Bayesian Gaussian": bayesian_gaussian}
+ALL_CASES = LEARNERS | {"Bayesian Gaussian": bayesian_gaussian}
 each_exact_case = pytest.mark.parametrize("case", EXACT_CASES)
 each_case = pytest.mark.parametrize("case", CASES)
+each_learner = pytest.mark.parametrize("case", LEARNERS)
 every_case = pytest.mark.parametrize("case", ALL_CASES)
 each_seed = pytest.mark.parametrize("seed", SEEDS)
 
@@ -342,11 +360,80 @@ class BayesianGaussianOracle:
         return log_lik + log_mean + log_prec - p.rate * tau + entropies
 
 
+class SwitchOracle:
+    """Binary factors from their definition: a table over all 2^K states."""
+
+    @staticmethod
+    def leaves(model):
+        pi = model.probs
+        values = (model.loadings, model.mean, np.log(model.noise), np.log(pi / (1 - pi)))
+        return [torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in values]
+
+    @staticmethod
+    def states(k):
+        return torch.tensor(list(itertools.product([0.0, 1.0], repeat=k)), dtype=torch.float64)
+
+    @classmethod
+    def log_joint(cls, leaves, x):  # (N, 2^K)
+        W, mu, log_noise, logits = leaves
+        states = cls.states(len(logits))
+        log_prior = torch.distributions.Bernoulli(logits=logits).log_prob(states).sum(1)
+        normal = torch.distributions.Normal(states @ W.T + mu, (0.5 * log_noise).exp())
+        return log_prior + normal.log_prob(torch.as_tensor(x)[:, None]).sum(2)
+
+    @staticmethod
+    def log_prior(leaves, model):
+        return torch.zeros((), dtype=torch.float64)
+
+    @classmethod
+    def log_probs(cls, leaves, x):  # (N,)
+        return torch.logsumexp(cls.log_joint(leaves, x), 1)
+
+    @classmethod
+    def log_marginal(cls, leaves, model, x):
+        return cls.log_probs(leaves, x).sum()
+
+    @classmethod
+    def bound(cls, leaves, model, x, q):
+        if isinstance(q, Bernoulli):
+            m, states = torch.tensor(q.probs)[:, None], cls.states(len(model.probs))
+            q_states = torch.where(states == 1, m, 1 - m).prod(2)  # (N, 2^K)
+        else:
+            q_states = torch.softmax(cls.log_joint(cls.leaves(q.model), q.x), 1).detach()
+        entropy = -torch.special.xlogy(q_states, q_states).sum()
+        return (q_states * cls.log_joint(leaves, x)).sum() + entropy
+
+    @staticmethod
+    def other_qs(model, x, rng):
+        n, k = len(x), len(model.probs)
+        yield Bernoulli(rng.uniform(size=(n, k)))
+        yield Bernoulli(np.full((n, k), 0.5))
+        yield Bernoulli(rng.integers(2, size=(n, k)).astype(float))
+
+    @staticmethod
+    def relabelled(model, order):
+        return replace(model, loadings=model.loadings[:, order], probs=model.probs[order])
+
+    @staticmethod
+    def moved(model, rotation, shift):
+        loadings, mean = rotation @ model.loadings, rotation @ model.mean + shift
+        return replace(model, loadings=loadings, mean=mean)
+
+    @staticmethod
+    def n_components(model):
+        return len(model.probs)
+
+    @staticmethod
+    def only_one_q(model):
+        return False
+
+
 ORACLES = {
     GaussianMixture: MixtureOracle,
     FactorAnalysis: FactorOracle,
     BayesianMixture: BayesianMixtureOracle,
     BayesianGaussian: BayesianGaussianOracle,
+    BinaryFactors: SwitchOracle,
 }
 
 
@@ -429,7 +516,7 @@ def test_bound_of_any_other_q_is_lower(case, seed):
             assert bound < tight - 1e-3 * len(x)
 
 
-@each_case
+@each_learner
 @each_seed
 @pytest.mark.equation("learning-step")
 def test_learning_is_stationary(case, seed):
@@ -446,7 +533,7 @@ def test_learning_is_stationary(case, seed):
         assert slope(model.learn(model.expect(x, q))) < 1e-11 * len(x)
 
 
-@each_case
+@each_learner
 @each_seed
 @pytest.mark.equation("learning-step")
 def test_learning_is_a_maximum(case, seed):
@@ -500,7 +587,7 @@ def test_relabelling_commutes_with_an_iteration(case):
     np.testing.assert_allclose(relabelled.log_prob(x), model.log_prob(x), rtol=1e-12)
 
 
-@each_case
+@each_learner
 @pytest.mark.parametrize("rotate", [False, True], ids=["translation", "rotation"])
 def test_moving_the_data_commutes_with_an_iteration(case, rotate):
     model, x, oracle = make(case)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats as scipy_stats
 from scipy.optimize import minimize
 
-from lfm.distributions import Categorical, InverseWishart
+from lfm.distributions import Bernoulli, Categorical, InverseWishart
 
 
 def random_covariance(seed, d):
@@ -47,6 +47,31 @@ def test_categorical_keeps_its_own_read_only_copy():
     np.testing.assert_array_equal(q.probs, [[0.5, 0.5]])
     with pytest.raises(ValueError, match="read-only"):
         q.probs[0] = 0
+
+
+def test_bernoulli_against_scipy():
+    p = np.random.default_rng(0).uniform(size=(50, 4))
+    p[0], p[1] = 0.0, 1.0
+    q = Bernoulli(p)
+    np.testing.assert_allclose(q.entropy(), scipy_stats.bernoulli(p).entropy().sum(axis=1))
+    np.testing.assert_array_equal(q.entropy()[:2], 0)
+    np.testing.assert_allclose(q.total_cov(), np.diag(scipy_stats.bernoulli(p).var().sum(axis=0)))
+    np.testing.assert_array_equal(q.mode(), p > 0.5)
+
+
+def test_bernoulli_entropy_does_not_depend_on_chunks():
+    p = np.random.default_rng(0).uniform(size=(120_001, 1))
+    expected = -p[:, 0] * np.log(p[:, 0]) - (1 - p[:, 0]) * np.log(1 - p[:, 0])
+    np.testing.assert_allclose(Bernoulli(p).entropy(), expected, rtol=1e-12)
+
+
+def test_bernoulli_samples_are_independent_switches():
+    p = np.array([0.1, 0.0, 0.6, 1.0])
+    z = Bernoulli(np.tile(p, (40_000, 1))).sample(rng=0)
+    assert set(np.unique(z)) == {0.0, 1.0}
+    np.testing.assert_array_equal(z[:, [1, 3]], np.tile([0, 1], (40_000, 1)))
+    assert (np.abs(z.mean(axis=0) - p) <= 4 * np.sqrt(p * (1 - p) / 40_000)).all()
+    assert abs(np.cov(z[:, 0], z[:, 2])[0, 1]) < 4 * np.sqrt(0.09 * 0.24 / 40_000)
 
 
 @pytest.mark.parametrize("d", [1, 2, 5])

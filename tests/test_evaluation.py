@@ -1,10 +1,12 @@
 """Measures of what a model is worth, on cases whose answer is known."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from lfm.evaluation import few_label_accuracy
+from lfm.evaluation import few_label_accuracy, match_factors
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(4, size=400)
@@ -49,3 +51,29 @@ def test_bad_input_is_named(change, error, message):
     good = {"x": np.ones((400, 2)), "labels": LABELS, "n_labels": 40, "rng": 0}
     with pytest.raises(error, match=message):
         few_label_accuracy(**(good | change))
+
+
+def test_factors_are_matched_whatever_their_order_sign_and_scale():
+    truth = RNG.normal(size=(300, 4))
+    order, sign = np.array([2, 0, 3, 1]), np.array([1, -1, -1, 1])
+    found = np.column_stack([3 * sign * truth[:, order] + 7, RNG.normal(size=(300, 2))])
+    match = match_factors(found, truth)
+    np.testing.assert_array_equal(order[match.order], np.arange(4))
+    np.testing.assert_allclose(match.correlation, sign[match.order])
+
+
+def test_matching_is_the_best_of_all():
+    found, truth = RNG.normal(size=(30, 5)), RNG.normal(size=(30, 3))
+    table = np.corrcoef(found.T, truth.T)[:5, 5:]
+    best = max(
+        itertools.permutations(range(5), 3), key=lambda p: np.abs(table[list(p), range(3)]).sum()
+    )
+    match = match_factors(found, truth)
+    np.testing.assert_array_equal(match.order, best)
+    np.testing.assert_allclose(match.correlation, table[list(best), range(3)])
+
+
+def test_what_does_not_vary_matches_nothing():
+    truth = RNG.normal(size=(30, 2))
+    match = match_factors(np.column_stack([np.ones(30), truth[:, 1]]), truth)
+    np.testing.assert_allclose(match.correlation, [0, 1], atol=1e-12)

@@ -11,6 +11,7 @@ from lfm.distributions import InverseWishart
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture
 from lfm.variational_bayes import BayesianGaussian, BayesianMixture, NormalGammaPrior
+from lfm.variational_em import BinaryFactors
 
 # Derandomised, so that a run that fails can be run again.
 quick = settings(max_examples=60, deadline=None, derandomize=True)
@@ -108,6 +109,18 @@ def test_a_bayesian_mixture_always_has_a_fit(x, k, seed):
     assert np.isfinite(fit.bounds).all()
     assert (np.diff(fit.bounds) >= -1e-6 * (np.abs(fit.bounds).max() + len(x))).all()
     assert np.isfinite(fit.model.log_prob(x)).all()
+
+
+@quick
+@given(awkward(), st.integers(1, 5), st.integers(0, 5), st.booleans())
+def test_switches_always_have_a_fit_below_their_log_likelihood(x, k, seed, exact):
+    fit = em.fit(BinaryFactors.init(x, k, rng=seed, exact=exact), x, max_iter=15)
+    assert np.isfinite(fit.bounds).all()
+    assert (np.diff(fit.bounds) >= -1e-6 * (np.abs(fit.bounds).max() + len(x))).all()
+    log_lik = fit.model.log_prob(x).sum()
+    assert fit.bounds[-1] <= log_lik + 1e-5 * abs(log_lik)
+    if exact:
+        assert fit.bounds[-1] == pytest.approx(log_lik, rel=1e-5, abs=1e-4)
 
 
 @quick

@@ -1,0 +1,526 @@
+"""Training of the VAE, on a CPU or a GPU, with nothing lost when it is interrupted.
+
+    python -m lfm.training --data mnist --latent 20 --epochs 50 --checkpoint FOLDER
+
+Data, permutations and noise live on the device. All that is random comes from one generator of the
+run's own, whose state is in the checkpoint: a run that was killed goes on to the very same weights.
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import os
+import time
+import uuid
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from lfm import _validate as validate
+from lfm import data, figures
+from lfm.vae import VAE, BernoulliPixels, build, spec
+
+Tensor = torch.Tensor
+
+MAGIC = b"lfm checkpoint 1\n"
+# A batch whose bound is this many times further down than the first one's has exploded.
+EXPLODED = 1e3
+VALIDATION_ROWS = 1000
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss is NaN or has exploded; the weights are those from before that epoch."""
+
+
+@dataclass
+class Trace:
+    """What happened, epoch by epoch: means over data, nats per datum."""
+
+    bound: list[float] = field(default_factory=list)  # L, while the weights were moving
+    explained: list[float] = field(default_factory=list)  # E_q[ln p(x | z)]
+    divergence: list[float] = field(default_factory=list)  # KL(q ‖ p(z))
+    validation: list[float] = field(default_factory=list)  # L of held-out data, where given
+    seconds: list[float] = field(default_factory=list)
+
+
+def train(
+    vae: VAE,
+    x,
+    *,
+    epochs: int,
+    batch_size: int = 128,
+    lr: float = 1e-3,
+    rng,
+    device: str = "auto",
+    checkpoint=None,
+    progress: bool = False,
+    validation=None,
+    binarise: bool = False,
+    bfloat16: bool = False,
+    steps: int | None = None,
+) -> Trace:
+    """Raise the bound of `vae` by Adam in θ and φ at once, in place; return the `Trace`.
+
+    x (N, D) are real numbers, taken as they are, or bytes, divided by 255; `validation` likewise.
+    An epoch is one permutation of the data in batches of `batch_size`; what is left over at its end
+    waits for the next permutation. With `binarise` each pixel is drawn anew as a bit of that mean
+    whenever it is used. `device` is "auto", "cpu" or "cuda"; `bfloat16` does matrix products in it.
+    `steps` ends the run after so many steps in all, in the middle of an epoch if need be.
+
+    With `checkpoint`, a file, the whole state is saved after every epoch, and a run that finds it
+    goes on from there to the weights it would have had. Ctrl-C leaves the weights of the last step
+    in `vae`. Raises `TrainingDiverged` where the loss is NaN or explodes, `ValueError` for bad
+    arguments or a checkpoint of another run.
+    """
+    run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
+    epochs = validate.count(epochs, "epochs", 0)
+    steps = None if steps is None else validate.count(steps, "steps", 0)
+    path = None if checkpoint is None else Path(checkpoint)
+    if path is not None:
+        _remove_debris(path)
+        if path.exists():
+            run.restore(_read(path), path)
+    home = next(vae.parameters()).device
+    try:
+        with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
+            while run.epoch < epochs and (steps is None or run.step < steps):
+                run.one_epoch(steps)
+                bar.update()
+                bar.set_postfix_str(f"bound {run.trace.bound[-1]:.2f} nats")
+                if path is not None and run.whole:
+                    _write(path, run.state())
+    finally:
+        vae.to(home)
+    return run.trace
+
+
+class _Run:
+    """One training run: everything that a checkpoint must hold, and the step."""
+
+    def __init__(self, vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16):
+        if not isinstance(vae, VAE):
+            raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+        self.vae, self.device = vae, _device(device)
+        like = next(vae.parameters())
+        self.x = _resident(x, "x", self.device, like.dtype)
+        self.held_out = None
+        if validation is not None:
+            self.held_out = _resident(validation, "validation", self.device, like.dtype)
+            if self.held_out.shape[1] != self.x.shape[1]:
+                columns = self.held_out.shape[1]
+                raise ValueError(f"validation has {columns} columns; wanted {self.x.shape[1]}")
+        self.batch_size = validate.count(batch_size, "batch_size", 1, len(self.x))
+        self.lr = validate.scalar(lr, "lr", 0.0, strict=True)
+        for name, value in (("binarise", binarise), ("bfloat16", bfloat16)):
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} is {value!r}; wanted True or False")
+        self.binarise, self.bfloat16 = binarise, bfloat16
+        vae.to(self.device)
+        self.fingerprint = _fingerprint(self.x)
+        self._rehearse()
+        self.generator = torch.Generator(self.device)
+        self.generator.manual_seed(int(validate.generator(rng).integers(2**62)))
+        on_gpu = self.device.type == "cuda"
+        self.optimiser = torch.optim.Adam(
+            vae.parameters(), lr=self.lr, fused=True, capturable=on_gpu
+        )
+        self.rows = torch.zeros(self.batch_size, dtype=torch.long, device=self.device)
+        self.per_epoch = len(self.x) // self.batch_size
+        self.losses = torch.zeros(self.per_epoch, 2, device=self.device)  # explained, divergence
+        self.epoch = self.step = 0
+        self.first = None  # the first batch's bound
+        self.whole = True
+        self.trace = Trace()
+        self.replay = None
+
+    # -------------------------------------------------------------- one step
+
+    @torch.no_grad()
+    def _rehearse(self) -> None:
+        """Raise before anything is trained where the data do not fit the networks."""
+        bits = self.binarise or isinstance(self.vae.decoder, BernoulliPixels)
+        for name, x in (("x", self.x), ("validation", self.held_out)):
+            if (
+                bits
+                and x is not None
+                and x.dtype != torch.uint8
+                and not 0 <= x.min() <= x.max() <= 1
+            ):
+                raise ValueError(
+                    f"{name} has values from {x.min():.4g} to {x.max():.4g}; wanted 0 to 1, for bits"
+                )
+        one = self.x[:1].to(self.vae_dtype)
+        eps = torch.zeros(1, 1, self.vae.n_factors, dtype=one.dtype, device=one.device)
+        try:
+            self.vae.lower_bound(one, eps)
+        except RuntimeError as error:
+            raise ValueError(
+                f"x has {self.x.shape[1]} columns, which these networks do not take: {error}"
+            ) from None
+
+    def batch(self, rows: Tensor) -> Tensor:
+        x = self.x[rows]
+        x = x.to(self.vae_dtype) / 255 if x.dtype == torch.uint8 else x
+        if self.binarise:
+            x = (torch.rand(x.shape, generator=self.generator, device=x.device) < x).to(x)
+        return x
+
+    @property
+    def vae_dtype(self) -> torch.dtype:
+        return next(self.vae.parameters()).dtype
+
+    def forward_and_back(self) -> Tensor:
+        """One gradient step on the rows that `self.rows` holds; return the two terms' means."""
+        x = self.batch(self.rows)
+        shape = (1, len(x), self.vae.n_factors)
+        eps = torch.randn(shape, generator=self.generator, device=x.device, dtype=x.dtype)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            explained, divergence = (t.mean() for t in self.vae.terms(x, eps))
+        (divergence - explained).backward()
+        self.optimiser.step()
+        self.optimiser.zero_grad(set_to_none=True)
+        return torch.stack([explained.detach(), divergence.detach()]).float()
+
+    def one_epoch(self, steps: int | None) -> None:
+        """One permutation of the data; the state moves on only if all its steps were sound."""
+        start, before = time.perf_counter(), self._snapshot()
+        todo = self.per_epoch if steps is None else min(self.per_epoch, steps - self.step)
+        self.vae.train()
+        order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
+        step = self._captured() if self.device.type == "cuda" else self.forward_and_back
+        for i in range(todo):
+            self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
+            self.losses[i] = step()
+        self._check(self.losses[:todo], before)
+        explained, divergence = self.losses[:todo].double().mean(0).tolist()
+        self.epoch, self.step, self.whole = self.epoch + 1, self.step + todo, todo == self.per_epoch
+        self.trace.explained.append(explained)
+        self.trace.divergence.append(divergence)
+        self.trace.bound.append(explained - divergence)
+        if self.held_out is not None:
+            self.trace.validation.append(self._held_out_bound())
+        self.trace.seconds.append(time.perf_counter() - start)
+
+    def _check(self, losses: Tensor, before: dict) -> None:
+        """Raise where a step of the epoch went wrong, with the weights from before it."""
+        bounds = (losses[:, 0] - losses[:, 1]).cpu()
+        if self.first is None:
+            self.first = float(bounds[0])
+        floor = -EXPLODED * (abs(self.first) + self.x.shape[1])
+        bad = (~(bounds > floor)).nonzero()  # also where it is NaN
+        if len(bad) == 0:
+            return
+        i = int(bad[0])
+        self.vae.load_state_dict(before["model"])
+        raise TrainingDiverged(
+            f"at step {self.step + i + 1} (epoch {self.epoch + 1}) the bound of the batch was "
+            f"{bounds[i]:.4g} nats per datum; the weights are those from before this epoch. Try a "
+            f"lower lr (it is {self.lr:g}), data scaled to about 1, or a decoder with a higher "
+            "floor of its standard deviation"
+        )
+
+    @torch.no_grad()
+    def _held_out_bound(self) -> float:
+        """Return the mean bound of the held-out data, with noise that is the same every epoch."""
+        self.vae.eval()
+        generator = torch.Generator(self.device).manual_seed(0)
+        total = 0.0
+        for start in range(0, len(self.held_out), VALIDATION_ROWS):
+            x = self.held_out[start : start + VALIDATION_ROWS]
+            x = x.to(self.vae_dtype) / 255 if x.dtype == torch.uint8 else x
+            if self.binarise:
+                uniform = torch.rand(x.shape, generator=generator, device=x.device)
+                x = (uniform < x).to(x)
+            shape = (1, len(x), self.vae.n_factors)
+            eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+            total += self.vae.lower_bound(x, eps).double().sum().item()
+        return total / len(self.held_out)
+
+    # -------------------------------------------------------------- CUDA graph
+
+    def _captured(self):
+        """Return the step as a replayed CUDA graph, or the step itself where none can be made."""
+        if self.replay is None:
+            self.replay = self._capture()
+        return self.replay
+
+    def _capture(self):
+        before = self._snapshot()
+        try:
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):  # lazy initialisation must not be recorded
+                for _ in range(3):
+                    self.forward_and_back()
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            graph.register_generator_state(self.generator)
+            with torch.cuda.graph(graph):
+                terms = self.forward_and_back()
+        except RuntimeError as error:
+            warnings.warn(f"no CUDA graph ({error}); training goes on step by step", stacklevel=5)
+            self._reset(before)
+            return self.forward_and_back
+        self._reset(before)
+
+        def replay() -> Tensor:
+            graph.replay()
+            return terms
+
+        return replay
+
+    def _reset(self, before: dict) -> None:
+        """Undo warm-up steps in place: a recorded graph holds on to the tensors themselves."""
+        with torch.no_grad():
+            for name, value in self.vae.state_dict().items():
+                value.copy_(before["model"][name])
+            for i, weights in enumerate(self.vae.parameters()):
+                old = before["optimiser"]["state"].get(i)
+                for key, value in self.optimiser.state[weights].items():
+                    value.copy_(old[key]) if old is not None else value.zero_()
+        self.generator.set_state(before["generator"])
+
+    # -------------------------------------------------------------- state
+
+    def _snapshot(self) -> dict:
+        return {
+            "model": {k: v.detach().clone() for k, v in self.vae.state_dict().items()},
+            "optimiser": _cloned(self.optimiser.state_dict()),
+            "generator": self.generator.get_state(),
+        }
+
+    def about(self) -> dict:
+        """What must be the same for a run to go on."""
+        return {
+            "rows": len(self.x), "columns": self.x.shape[1], "batch_size": self.batch_size,
+            "lr": self.lr, "binarise": self.binarise, "bfloat16": self.bfloat16,
+            "device": self.device.type, "dtype": str(self.vae_dtype),
+            "data": self.fingerprint, "shapes": _shapes(self.vae),
+        }  # fmt: skip
+
+    def state(self) -> dict:
+        """All that the rest of the run depends on."""
+        progress = {"epoch": self.epoch, "step": self.step, "first": self.first}
+        return {
+            "kind": "training", "about": json.dumps(self.about()),
+            "trace": json.dumps(asdict(self.trace)), "progress": json.dumps(progress),
+            "architecture": _architecture(self.vae), **self._snapshot(),
+        }  # fmt: skip
+
+    def restore(self, state: dict, path: Path) -> None:
+        """Go on from a checkpoint. Raises `ValueError` where it is of another run."""
+        if state.get("kind") != "training":
+            raise ValueError(f"{path} holds a {state.get('kind')}, not a training run")
+        theirs, mine = json.loads(state["about"]), self.about()
+        for name, value in mine.items():
+            if theirs.get(name) != value:
+                what = "other data" if name == "data" else f"{name} {theirs.get(name)}"
+                raise ValueError(
+                    f"{path} is the checkpoint of a run with {what}; this run has "
+                    f"{'its own' if name == 'data' else value}. Continue with the same arguments, "
+                    "or choose another file"
+                )
+        self.vae.load_state_dict(state["model"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.generator.set_state(state["generator"].cpu())
+        progress = json.loads(state["progress"])
+        self.epoch, self.step, self.first = (progress[k] for k in ("epoch", "step", "first"))
+        self.trace = Trace(**json.loads(state["trace"]))
+
+
+# ------------------------------------------------------------------ files
+
+
+def save(vae: VAE, path) -> None:
+    """Write a VAE, architecture and weights, to a file: whole and checksummed, or not at all.
+
+    Raises `OSError` where it cannot be written; what was there before then stays as it was.
+    """
+    if not isinstance(vae, VAE):
+        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+    weights = {k: v.detach().cpu() for k, v in vae.state_dict().items()}
+    _write(Path(path), {"kind": "VAE", "architecture": _architecture(vae), "model": weights})
+
+
+def load(path, vae: VAE | None = None) -> VAE:
+    """Return the VAE of a file that `save` or `train` wrote; or load its weights into `vae`.
+
+    The bytes are verified before anything is made of them, and no code in them can run. Raises
+    `FileNotFoundError`, or `ValueError` for a file that was altered, cut or is of another
+    architecture; `vae` then stays as it was.
+    """
+    path = Path(path)
+    state = _read(path)
+    weights = state["model"]
+    if vae is None:
+        architecture = json.loads(state.get("architecture", "null"))
+        if architecture is None:
+            raise ValueError(
+                f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
+            )
+        vae = build(architecture)
+        dtype = next(v.dtype for v in weights.values() if v.is_floating_point())
+        vae.to(dtype)
+    theirs, mine = ({n: list(v.shape) for n, v in w.items()} for w in (weights, vae.state_dict()))
+    for name in sorted({*theirs, *mine}):
+        if theirs.get(name) != mine.get(name):
+            raise ValueError(
+                f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
+                f"{mine.get(name)} in vae"
+            )
+    vae.load_state_dict(weights)
+    return vae
+
+
+def _write(path: Path, state: dict) -> None:
+    """Write to a file of its own beside `path`, then rename: readers see the old one or the new."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getvalue()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        with open(part, "xb") as file:
+            file.write(MAGIC + hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    if hasattr(os, "O_DIRECTORY"):  # the name, too, survives a power cut
+        folder = os.open(path.parent, os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _read(path: Path) -> dict:
+    """Return what `_write` wrote, its bytes verified first. Raises `ValueError` for any others."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist; wanted a file that lfm.training wrote")
+    content = path.read_bytes()
+    head = len(MAGIC) + 65
+    if not content.startswith(MAGIC) or len(content) <= head:
+        raise ValueError(f"{path} is no checkpoint of lfm, or was cut to {len(content)} bytes")
+    stated, body = content[len(MAGIC) : head - 1], content[head:]
+    if hashlib.sha256(body).hexdigest().encode() != stated or content[head - 1 : head] != b"\n":
+        raise ValueError(
+            f"{path} was altered or cut: the checksum of its {len(content)} bytes is another; use "
+            "an earlier copy, or remove it and train again"
+        )
+    return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+
+
+def _remove_debris(path: Path) -> None:
+    """Remove what a run that was killed while it wrote left beside its checkpoint."""
+    for part in path.parent.glob(f".{path.name}.*"):
+        if len(part.name) == len(path.name) + 34:
+            part.unlink(missing_ok=True)
+
+
+# ------------------------------------------------------------------ small things
+
+
+def _device(device: str) -> torch.device:
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {device!r}; wanted 'auto', 'cpu' or 'cuda'")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device is 'cuda', and torch sees no GPU; wanted 'cpu' or 'auto'")
+    return torch.device("cuda" if device == "auto" and torch.cuda.is_available() else
+                        "cpu" if device == "auto" else device)  # fmt: skip
+
+
+def _resident(x, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return data on the device: bytes as bytes, all else in the dtype of the weights."""
+    if isinstance(x, Tensor):
+        x = x.detach().cpu().numpy()
+    x = validate.data(x, name)
+    x = torch.as_tensor(np.ascontiguousarray(x))
+    return x.to(device) if x.dtype == torch.uint8 else x.to(device, dtype)
+
+
+def _architecture(vae: VAE) -> str:
+    try:
+        return json.dumps(spec(vae))
+    except ValueError:  # a network of the user's own: its weights can be loaded into another
+        return "null"
+
+
+def _fingerprint(x: Tensor) -> str:
+    return hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()
+
+
+def _shapes(vae: VAE) -> dict:
+    return {name: list(value.shape) for name, value in vae.state_dict().items()}
+
+
+def _cloned(state):
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {k: _cloned(v) for k, v in state.items()}
+    return [_cloned(v) for v in state] if isinstance(state, list | tuple) else state
+
+
+# ------------------------------------------------------------------ from the shell
+
+SETS = {"mnist": data.mnist, "fashion": data.fashion, "digits": data.digits}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Train a VAE of dense networks on images, resuming by itself; see `--help`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lfm.training",
+        description="Train a VAE on images. Interrupt it as you like: run the same command again "
+        "and it goes on. Writes checkpoint.lfm, vae.lfm and samples.png into the folder.",
+    )
+    parser.add_argument("--data", choices=sorted(SETS), default="mnist")
+    parser.add_argument("--full", action="store_true", help="the 60,000 images, downloaded once")
+    parser.add_argument("--latent", type=int, default=20, help="factors")
+    parser.add_argument("--hidden", type=int, nargs="*", default=[400], help="hidden layers")
+    parser.add_argument("--epochs", type=int, default=50)
+    parser.add_argument("--steps", type=int, help="stop after so many steps in all")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="FOLDER")
+    options = parser.parse_args(arguments)
+    try:
+        _train_from_shell(options)
+    except (ValueError, OSError, TrainingDiverged) as error:
+        raise SystemExit(f"{parser.prog}: {error}") from None
+
+
+def _train_from_shell(options) -> None:
+    if options.full and options.data == "digits":
+        raise ValueError("--full is for mnist and fashion; digits is whole already")
+    images = SETS[options.data](**({"full": True} if options.full else {}))
+    size = images.images.shape[1]
+    x = np.round(images.images.reshape(len(images.images), -1) * (255 / images.white))
+    vae = VAE.dense(x.shape[1], options.latent, options.hidden, rng=options.seed)
+    trace = train(
+        vae, x.astype(np.uint8), epochs=options.epochs, batch_size=options.batch_size,
+        lr=options.lr, rng=options.seed, device=options.device, steps=options.steps,
+        checkpoint=options.checkpoint / "checkpoint.lfm", progress=True, binarise=True,
+    )  # fmt: skip
+    save(vae, options.checkpoint / "vae.lfm")
+    with torch.no_grad():
+        eps = np.random.default_rng(options.seed).standard_normal((64, options.latent))
+        mean = vae.likelihood(eps).mean.numpy().reshape(-1, size, size)
+    fig, ax = figures.new(width=6, height=6)
+    figures.images(ax, 1 - mean, columns=8, vmin=0, vmax=1)
+    picture = figures.show(fig, alt="Sixty-four images decoded from draws of the prior")
+    (options.checkpoint / "samples.png").write_bytes(picture.png)
+    print(f"{len(trace.bound)} epochs, bound {trace.bound[-1]:.2f} nats per datum")
+
+
+if __name__ == "__main__":
+    main()

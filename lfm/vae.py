@@ -1,0 +1,404 @@
+"""The variational autoencoder: a deep latent factor model and its inference network.
+
+z ~ N(0, I), x | z from a distribution whose parameters a network computes from z. A second network
+computes q(z | x): one for all data, so nothing is stored for a datum. There are no sufficient
+statistics; inference and learning are one gradient step on the same bound.
+
+Everything that is drawn is drawn by the caller: noise is passed in, and the same noise gives the
+same value. Networks are float32 as torch makes them; `vae.double()` makes all of it float64.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
+
+from lfm import _validate as validate
+
+Tensor = torch.Tensor
+
+# No standard deviation of a Gaussian decoder goes below this, in the units of the data. Where some
+# pixel can be predicted exactly the density has no upper limit, and training would chase it.
+STD_FLOOR = 0.01
+
+
+# ------------------------------------------------------------------ networks
+
+
+def mlp(sizes: Sequence[int], *, rng, activation: str = "relu") -> nn.Module:
+    """Return linear layers of these sizes, from input to output, with an activation in between.
+
+    `activation` is "relu" or "tanh". `rng` is a generator or a seed; torch's own random state is
+    left as it was.
+    """
+    sizes = [validate.count(size, "sizes") for size in sizes]
+    if len(sizes) < 2:
+        raise ValueError(f"sizes is {sizes}; wanted at least an input and an output")
+    layer = _activation(activation)
+    with _seeded(rng):
+        layers: list[nn.Module] = []
+        for a, b in itertools.pairwise(sizes):
+            layers += [nn.Linear(a, b), layer()]
+    return _with_spec(nn.Sequential(*layers[:-1]), "mlp", sizes=sizes, activation=activation)
+
+
+def conv_encoder(size: int, n_out: int, *, channels: int = 16, rng) -> nn.Module:
+    """Return a small convolutional network from images (N, size²) to n_out numbers.
+
+    Two convolutions halve the image twice; `size` is a multiple of 4.
+    """
+    size, c = _image_size(size), validate.count(channels, "channels")
+    n_out = validate.count(n_out, "n_out")
+    with _seeded(rng):
+        network = nn.Sequential(
+            nn.Unflatten(1, (1, size, size)),
+            nn.Conv2d(1, c, 4, stride=2, padding=1), nn.ReLU(),
+            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), nn.ReLU(),
+            nn.Flatten(), nn.Linear(2 * c * (size // 4) ** 2, n_out),
+        )  # fmt: skip
+    return _with_spec(network, "conv_encoder", size=size, n_out=n_out, channels=c)
+
+
+def conv_decoder(n_in: int, size: int, *, n_maps: int = 1, channels: int = 16, rng) -> nn.Module:
+    """Return the way back: from n_in numbers to `n_maps` images, flat: (N, n_maps size²)."""
+    n_in, size = validate.count(n_in, "n_in"), _image_size(size)
+    c, n_maps = validate.count(channels, "channels"), validate.count(n_maps, "n_maps")
+    with _seeded(rng):
+        network = nn.Sequential(
+            nn.Linear(n_in, 2 * c * (size // 4) ** 2), nn.ReLU(),
+            nn.Unflatten(1, (2 * c, size // 4, size // 4)),
+            nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1), nn.ReLU(),
+            nn.ConvTranspose2d(c, n_maps, 4, stride=2, padding=1), nn.Flatten(),
+        )  # fmt: skip
+    return _with_spec(network, "conv_decoder", n_in=n_in, size=size, n_maps=n_maps, channels=c)
+
+
+# ------------------------------------------------------------------ conditional distributions
+
+
+class Conditional(nn.Module):
+    """A distribution whose parameters a network computes from what it is conditioned on."""
+
+    options: tuple[str, ...] = ()  # what, beside the network, rebuilds it
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        if not isinstance(network, nn.Module):
+            raise TypeError(f"network is {type(network).__name__}; wanted an nn.Module")
+        self.network = network
+
+    @staticmethod
+    def n_outputs(size: int) -> int:
+        """Return how many numbers the network must return for a distribution over `size` ones."""
+        return size
+
+    def outputs(self, given: Tensor) -> Tensor:
+        """Return what the network makes of `given` (..., A), shape (..., B)."""
+        flat = self.network(given.reshape(-1, given.shape[-1]))
+        return flat.reshape(*given.shape[:-1], flat.shape[-1])
+
+
+class DiagonalGaussian(Conditional):
+    """N(μ(·), diag σ²(·)): the network returns the mean and a log variance, 2 D numbers.
+
+    Eq. gaussian-likelihood. σ² = floor² + e^(log variance), so that σ stays above the floor and its
+    gradient is never cut off.
+    """
+
+    options = ("floor",)
+
+    def __init__(self, network: nn.Module, floor: float = STD_FLOOR):
+        super().__init__(network)
+        self.floor = validate.scalar(floor, "floor", 0.0)
+
+    @staticmethod
+    def n_outputs(size: int) -> int:
+        return 2 * size
+
+    def forward(self, given: Tensor) -> Distribution:
+        mean, log_var = self.outputs(given).chunk(2, dim=-1)
+        return _diagonal(mean, _std(log_var, self.floor))
+
+
+class FullGaussian(Conditional):
+    """N(μ(·), L(·) L(·)ᵀ): the network returns the mean and a lower triangle.
+
+    Eq. gaussian-likelihood with a full covariance, for few dimensions: D + D (D + 1)/2 numbers.
+    The diagonal of L is made positive as in `DiagonalGaussian`: L is the Cholesky factor.
+    """
+
+    options = ("size", "floor")
+
+    def __init__(self, network: nn.Module, size: int, floor: float = STD_FLOOR):
+        super().__init__(network)
+        self.size = validate.count(size, "size")
+        self.floor = validate.scalar(floor, "floor", 0.0)
+        self.register_buffer("below", torch.tril_indices(size, size, -1), persistent=False)
+
+    @staticmethod
+    def n_outputs(size: int) -> int:
+        return 2 * size + size * (size - 1) // 2
+
+    def forward(self, given: Tensor) -> Distribution:
+        d = self.size
+        mean, log_var, below = self.outputs(given).split([d, d, d * (d - 1) // 2], dim=-1)
+        factor = torch.diag_embed(_std(log_var, self.floor))
+        factor[..., self.below[0], self.below[1]] = below
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+
+
+class SharedGaussian(Conditional):
+    """N(μ(·), σ²I), one learned σ for all data and dimensions: the network returns the mean."""
+
+    options = ("floor",)
+
+    def __init__(self, network: nn.Module, floor: float = STD_FLOOR):
+        super().__init__(network)
+        self.floor = validate.scalar(floor, "floor", 0.0)
+        self.log_var = nn.Parameter(torch.zeros(()))
+
+    def forward(self, given: Tensor) -> Distribution:
+        mean = self.outputs(given)
+        return _diagonal(mean, _std(self.log_var, self.floor).expand_as(mean))
+
+
+class BernoulliPixels(Conditional):
+    """Independent bits: the network returns their log odds.
+
+    Grey values in [0, 1] are accepted, each as the mean of a bit; the "log likelihood" is then an
+    average over what the bits may be, and not that of a density of grey values.
+    """
+
+    def forward(self, given: Tensor) -> Distribution:
+        bits = Bernoulli(logits=self.outputs(given), validate_args=False)
+        return Independent(bits, 1, validate_args=False)
+
+
+# ------------------------------------------------------------------ the model
+
+
+class VAE(nn.Module):
+    """z ~ N(0, I), x | z ~ decoder(z), and q(z | x) = encoder(x). Eq. deep-model.
+
+    θ are the decoder's parameters, φ the encoder's. Data (N, D) are tensors, or arrays that are
+    then checked. Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014.
+    """
+
+    def __init__(self, encoder: Conditional, decoder: Conditional, n_factors: int):
+        super().__init__()
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not isinstance(part, nn.Module):
+                raise TypeError(f"{name} is {type(part).__name__}; wanted an nn.Module")
+        self.encoder, self.decoder = encoder, decoder
+        self.n_factors = validate.count(n_factors, "n_factors")
+
+    @classmethod
+    def dense(
+        cls,
+        n_columns: int,
+        n_factors: int,
+        hidden: Sequence[int] = (400,),
+        *,
+        rng,
+        encoder: type[Conditional] = DiagonalGaussian,
+        decoder: type[Conditional] = BernoulliPixels,
+        activation: str = "relu",
+    ) -> "VAE":
+        """Return a VAE of dense networks, hidden layers from x to z as listed, and back."""
+        d = validate.count(n_columns, "n_columns")
+        k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
+        inwards = mlp([d, *hidden, encoder.n_outputs(k)], rng=rng, activation=activation)
+        outwards = mlp([k, *reversed(hidden), decoder.n_outputs(d)], rng=rng, activation=activation)
+        # q may be as narrow as the posterior is, p(x | z) not
+        q = encoder(inwards, *((k,) if encoder is FullGaussian else ()), floor=0.0)
+        p = decoder(outwards, *((d,) if decoder is FullGaussian else ()))
+        return cls(q, p, k)
+
+    def infer(self, x) -> Distribution:
+        """Return q(z | x, φ) for each of data x (N, D): a Gaussian over (K,). Inference.
+
+        Eq. inference-network. One pass through a network, whatever N data there are elsewhere.
+        """
+        return self.encoder(self._data(x))
+
+    def likelihood(self, z) -> Distribution:
+        """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
+        z = self._tensor(z, "z")
+        if z.shape[-1:] != (self.n_factors,):
+            raise ValueError(f"z has shape {tuple(z.shape)}; wanted (..., {self.n_factors})")
+        return self.decoder(z)
+
+    def terms(self, x, eps) -> tuple[Tensor, Tensor]:
+        """Return E_q[ln p(x | z)], estimated by the noise eps (S, N, K), and KL(q ‖ p(z)): (N,)."""
+        x, eps = self._data(x), self._noise(x, eps)
+        q = self.encoder(x)
+        log_lik = self.likelihood(reparametrise(q, eps)).log_prob(x)  # (S, N)
+        return log_lik.mean(0), standard_normal_kl(q)
+
+    def lower_bound(self, x, eps) -> Tensor:
+        """Return L of each datum in nats (N,), estimated by the noise eps (S, N, K).
+
+        Eq. amortised-bound: E_q[ln p(x | z)] - KL(q(z | x) ‖ p(z)). Unbiased, and a function of θ
+        and φ that can be differentiated.
+        """
+        explained, divergence = self.terms(x, eps)
+        return explained - divergence
+
+    def loss(self, x, eps) -> Tensor:
+        """Return J = -L, the mean over data in nats: what training minimises. Eq. loss."""
+        return -self.lower_bound(x, eps).mean()
+
+    def log_prob(self, x, eps) -> Tensor:
+        """Return an estimate of ln p(x | θ) in nats (N,) from S weighted samples, eps (S, N, K).
+
+        ln (1/S) Σ_s p(x, z_s) / q(z_s | x): at most ln p(x) on average, and nearer the larger S.
+        Source: Burda, Grosse and Salakhutdinov 2016.
+        """
+        x, eps = self._data(x), self._noise(x, eps)
+        q = self.encoder(x)
+        z = reparametrise(q, eps)
+        log_prior = Normal(0.0, 1.0, validate_args=False).log_prob(z).sum(-1)
+        log_weights = log_prior + self.likelihood(z).log_prob(x) - q.log_prob(z)  # (S, N)
+        return torch.logsumexp(log_weights, 0) - math.log(len(eps))
+
+    @torch.no_grad()
+    def sample(self, n: int, *, rng) -> tuple[Tensor, Tensor]:
+        """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
+        n, rng = validate.count(n, "n"), validate.generator(rng)
+        z = self._tensor(rng.standard_normal((n, self.n_factors)), "z")
+        return draw(self.decoder(z), rng=rng), z
+
+    def _tensor(self, a, name: str) -> Tensor:
+        like = next(self.parameters())
+        if not isinstance(a, Tensor):
+            a = torch.as_tensor(validate.finite(validate.numeric(a, name), name))
+        return a.to(device=like.device, dtype=like.dtype)
+
+    def _data(self, x) -> Tensor:
+        x = self._tensor(x if isinstance(x, Tensor) else validate.data(x), "x")
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
+        return x
+
+    def _noise(self, x: Tensor, eps) -> Tensor:
+        eps = self._tensor(eps, "eps")
+        wanted = (len(x), self.n_factors)
+        if eps.ndim != 3 or eps.shape[1:] != wanted or len(eps) == 0:
+            raise ValueError(
+                f"eps has shape {tuple(eps.shape)}; wanted (S, {wanted[0]}, {wanted[1]}): noise "
+                "of its own for each datum"
+            )
+        return eps
+
+
+def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
+    """Return z = μ + Lε (S, N, K) for the Gaussian q over (N, K) and noise eps (S, N, K)."""
+    if isinstance(q, MultivariateNormal):
+        return q.loc + (q.scale_tril @ eps[..., None])[..., 0]
+    return q.mean + q.stddev * eps
+
+
+def standard_normal_kl(q: Distribution) -> Tensor:
+    """Return KL(q ‖ N(0, I)) in nats, of each Gaussian in a batch. Eq. standard-normal-kl.
+
+    ½ (tr Σ + μᵀμ - K - ln|Σ|).
+    """
+    squares = q.mean.square() + q.variance  # tr Σ is the sum of the variances
+    if isinstance(q, MultivariateNormal):
+        log_det = 2 * q.scale_tril.diagonal(dim1=-2, dim2=-1).log()
+    else:
+        log_det = 2 * q.stddev.log()
+    return 0.5 * (squares - 1 - log_det).sum(-1)
+
+
+def draw(p: Distribution, *, rng) -> Tensor:
+    """Return one draw of each distribution in a batch; torch's own random state is left alone."""
+    rng, mean = validate.generator(rng), p.mean
+    base = p.base_dist if isinstance(p, Independent) else p
+    if isinstance(base, Bernoulli):
+        uniform = torch.as_tensor(rng.random(mean.shape)).to(mean)
+        return (uniform < mean).to(mean.dtype)
+    eps = torch.as_tensor(rng.standard_normal(mean.shape)).to(mean)
+    return reparametrise(p, eps)
+
+
+# ------------------------------------------------------------------ architecture, as data
+
+
+def spec(module: nn.Module) -> dict:
+    """Return what `build` makes the same architecture from: names and numbers only.
+
+    Raises `ValueError` for a network that this module did not make.
+    """
+    if isinstance(module, VAE):
+        parts = {"encoder": spec(module.encoder), "decoder": spec(module.decoder)}
+        return {"kind": "VAE", "n_factors": module.n_factors} | parts
+    if type(module) in CONDITIONALS.values():
+        options = {name: getattr(module, name) for name in module.options}
+        return {"kind": type(module).__name__, "network": spec(module.network)} | options
+    if getattr(module, "spec", None) is None:
+        raise ValueError(
+            f"the architecture of a {type(module).__name__} is not known: only networks of lfm.vae "
+            "can be rebuilt from a file. Load the weights into a VAE that you made: load(path, vae)"
+        )
+    return module.spec
+
+
+def build(parts: dict) -> nn.Module:
+    """Return the module that `spec` described, its weights new."""
+    parts = dict(parts)
+    kind = parts.pop("kind", None)
+    if kind == "VAE":
+        return VAE(build(parts["encoder"]), build(parts["decoder"]), parts["n_factors"])
+    if kind in CONDITIONALS:
+        network = build(parts.pop("network"))
+        return CONDITIONALS[kind](network, **parts)
+    if kind in NETWORKS:
+        return NETWORKS[kind](**parts, rng=0)
+    raise ValueError(f"kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}")
+
+
+CONDITIONALS = {
+    c.__name__: c for c in (DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels)
+}
+NETWORKS = {f.__name__: f for f in (mlp, conv_encoder, conv_decoder)}
+
+
+def _diagonal(mean: Tensor, std: Tensor) -> Distribution:
+    return Independent(Normal(mean, std, validate_args=False), 1, validate_args=False)
+
+
+def _std(log_var: Tensor, floor: float) -> Tensor:
+    return (log_var.exp() + floor**2).sqrt()
+
+
+def _activation(name: str) -> type[nn.Module]:
+    known = {"relu": nn.ReLU, "tanh": nn.Tanh}
+    if name not in known:
+        raise ValueError(f"activation is {name!r}; wanted one of {', '.join(known)}")
+    return known[name]
+
+
+def _image_size(size) -> int:
+    size = validate.count(size, "size", 4)
+    if size % 4:
+        raise ValueError(f"size is {size}; wanted a multiple of 4: it is halved twice")
+    return size
+
+
+@contextmanager
+def _seeded(rng):
+    """Let torch's layers draw their weights from `rng`, and leave its random state as it was."""
+    seed = int(validate.generator(rng).integers(2**62))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _with_spec(network: nn.Module, kind: str, **options) -> nn.Module:
+    network.spec = {"kind": kind} | options
+    return network

@@ -106,11 +106,11 @@ class _Run:
         if not isinstance(vae, VAE):
             raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
         self.vae, self.device = vae, _device(device)
-        like = next(vae.parameters())
-        self.x = _resident(x, "x", self.device, like.dtype)
+        self.dtype = next(vae.parameters()).dtype
+        self.x = _resident(x, "x", self.device, self.dtype)
         self.held_out = None
         if validation is not None:
-            self.held_out = _resident(validation, "validation", self.device, like.dtype)
+            self.held_out = _resident(validation, "validation", self.device, self.dtype)
             if self.held_out.shape[1] != self.x.shape[1]:
                 columns = self.held_out.shape[1]
                 raise ValueError(f"validation has {columns} columns; wanted {self.x.shape[1]}")
@@ -145,16 +145,12 @@ class _Run:
         """Raise before anything is trained where the data do not fit the networks."""
         bits = self.binarise or isinstance(self.vae.decoder, BernoulliPixels)
         for name, x in (("x", self.x), ("validation", self.held_out)):
-            if (
-                bits
-                and x is not None
-                and x.dtype != torch.uint8
-                and not 0 <= x.min() <= x.max() <= 1
-            ):
-                raise ValueError(
-                    f"{name} has values from {x.min():.4g} to {x.max():.4g}; wanted 0 to 1, for bits"
-                )
-        one = self.x[:1].to(self.vae_dtype)
+            if not bits or x is None or x.dtype == torch.uint8:
+                continue
+            low, high = x.min().item(), x.max().item()
+            if low < 0 or high > 1:
+                raise ValueError(f"{name} is from {low:.4g} to {high:.4g}; wanted 0 to 1, for bits")
+        one = self.x[:1].to(self.dtype)
         eps = torch.zeros(1, 1, self.vae.n_factors, dtype=one.dtype, device=one.device)
         try:
             self.vae.lower_bound(one, eps)
@@ -164,15 +160,10 @@ class _Run:
             ) from None
 
     def batch(self, rows: Tensor) -> Tensor:
-        x = self.x[rows]
-        x = x.to(self.vae_dtype) / 255 if x.dtype == torch.uint8 else x
+        x = _unit(self.x.index_select(0, rows), self.dtype)
         if self.binarise:
             x = (torch.rand(x.shape, generator=self.generator, device=x.device) < x).to(x)
         return x
-
-    @property
-    def vae_dtype(self) -> torch.dtype:
-        return next(self.vae.parameters()).dtype
 
     def forward_and_back(self) -> Tensor:
         """One gradient step on the rows that `self.rows` holds; return the two terms' means."""
@@ -232,7 +223,7 @@ class _Run:
         total = 0.0
         for start in range(0, len(self.held_out), VALIDATION_ROWS):
             x = self.held_out[start : start + VALIDATION_ROWS]
-            x = x.to(self.vae_dtype) / 255 if x.dtype == torch.uint8 else x
+            x = _unit(x, self.dtype)
             if self.binarise:
                 uniform = torch.rand(x.shape, generator=generator, device=x.device)
                 x = (uniform < x).to(x)
@@ -299,7 +290,7 @@ class _Run:
         return {
             "rows": len(self.x), "columns": self.x.shape[1], "batch_size": self.batch_size,
             "lr": self.lr, "binarise": self.binarise, "bfloat16": self.bfloat16,
-            "device": self.device.type, "dtype": str(self.vae_dtype),
+            "device": self.device.type, "dtype": str(self.dtype),
             "data": self.fingerprint, "shapes": _shapes(self.vae),
         }  # fmt: skip
 
@@ -444,6 +435,11 @@ def _resident(x, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     x = validate.data(x, name)
     x = torch.as_tensor(np.ascontiguousarray(x))
     return x.to(device) if x.dtype == torch.uint8 else x.to(device, dtype)
+
+
+def _unit(x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return bytes as numbers in [0, 1]; numbers as they are."""
+    return x.to(dtype).div_(255) if x.dtype == torch.uint8 else x
 
 
 def _architecture(vae: VAE) -> str:

@@ -11,6 +11,8 @@ Read the files in this order; each needs only those before it.
     variational_bayes everything unknown is a factor: one Gaussian, and the mixture
     variational_em    switches: 2^K states, a factorised q, and parameters
     gradients         the gradient of an average that is only sampled
+    vae               the deep model and its inference network
+    training          the VAE's loop on CPU and GPU; checkpoints
     evaluation        what a model is worth
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors

@@ -1156,7 +1156,183 @@ CHAPTER_07 = (
     ),
 )
 
+# ------------------------------------------------------------------ 08 variational autoencoder
+
+
+def _draw_code(rng):
+    return rng.normal(size=4), rng.normal(size=4)
+
+
+def _normal_kl(mean, log_var):
+    return 0.5 * (np.exp(log_var) + mean**2 - 1 - log_var).sum()
+
+
+def _draw_pixels(rng):
+    return rng.normal(size=5), rng.normal(size=5), rng.normal(size=5)
+
+
+def _pixels(x, mean, log_var):
+    squares = (x - mean) ** 2 / np.exp(log_var)
+    return -0.5 * (np.log(2 * np.pi) + log_var + squares).sum()
+
+
+def _draw_bits(rng):
+    bits = (rng.random((6, 5)) < 0.4).astype(float)
+    return bits, 2 * rng.normal(size=(6, 5)), rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+
+
+def _bits(x, logits):
+    return (x * logits - np.logaddexp(0, logits)).sum(axis=1)
+
+
+def _kls(mean, log_var):
+    return 0.5 * (np.exp(log_var) + mean**2 - 1 - log_var).sum(axis=1)
+
+
+def _draw_step(rng):
+    return (*rng.normal(size=5), float(rng.uniform(0.05, 0.2)))
+
+
+def _one_step(x, w, m, log_s, eps, lr, *, path=1.0, prior=1.0, sign=1.0):
+    s = np.exp(log_s)
+    z = m + s * eps
+    pull = path * -(x - w * z) * w  # the slope of the reconstruction term in z
+    slopes = np.array([-(x - w * z) * z, pull + prior * m, pull * s * eps + prior * (s**2 - 1)])
+    return np.array([w, m, log_s]) - sign * lr * slopes
+
+
+CHAPTER_08 = (
+    Exercise(
+        "standard-normal-kl",
+        "08",
+        _draw_code,
+        _normal_kl,
+        (
+            Mistake(lambda *a: -_normal_kl(*a), "the sign: a divergence is never negative"),
+            Mistake(
+                lambda mean, log_var: _normal_kl(mean, log_var) + 0.25 * log_var.sum(),
+                "ln σ where ln σ² belongs; ln σ² is what you were given",
+            ),
+            Mistake(
+                lambda mean, log_var: 0.5 * (np.exp(0.5 * log_var) + mean**2 - 1 - log_var).sum(),
+                "σ where σ² belongs: tr Σ sums variances",
+            ),
+            Mistake(
+                lambda mean, log_var: _normal_kl(mean, log_var) + 0.5 * len(mean),
+                "-K is missing: the divergence must be 0 for mean 0 and variance 1",
+            ),
+            Mistake(
+                lambda mean, log_var: _normal_kl(mean, log_var) / len(mean),
+                "the sum over factors, not their mean",
+            ),
+        ),
+        "½ Σ (σ² + μ² - 1 - ln σ²).",
+        "0 for the prior itself, and never below",
+    ),
+    Exercise(
+        "reparametrised",
+        "08",
+        _draw_pixels,
+        lambda mean, log_var, eps: mean + np.exp(0.5 * log_var) * eps,
+        (
+            Mistake(
+                lambda mean, log_var, eps: mean + np.exp(log_var) * eps,
+                "σ² for σ: it is the standard deviation that multiplies the noise",
+            ),
+            Mistake(
+                lambda mean, log_var, eps: mean + log_var * eps,
+                "this is the log of the variance; it may even be negative",
+            ),
+            Mistake(
+                lambda mean, log_var, eps: mean + np.exp(0.5 * log_var),
+                "the noise is missing: this is always the same point",
+            ),
+        ),
+        "z = μ + σε with σ = e^(½ ln σ²).",
+        "the most frequent mistake of all VAE code, avoided",
+    ),
+    Exercise(
+        "gaussian-log-likelihood",
+        "08",
+        _draw_pixels,
+        _pixels,
+        (
+            Mistake(
+                lambda x, mean, log_var: (
+                    _pixels(x, mean, log_var) + 0.5 * (len(x) - 1) * np.log(2 * np.pi)
+                ),
+                "ln 2π counts once for each of the D pixels",
+            ),
+            Mistake(
+                lambda x, mean, log_var: _pixels(x, mean, log_var) / len(x),
+                "the sum over pixels, not their mean: else the bound is none",
+            ),
+            Mistake(
+                lambda x, mean, log_var: _pixels(x, mean, log_var) + 0.5 * log_var.sum(),
+                "ln|Σ| is missing: then nothing keeps the variance from growing",
+            ),
+            Mistake(
+                lambda x, mean, log_var: _pixels(x, mean, 2 * log_var),
+                "σ² is e^(ln σ²) already; it was squared once more",
+            ),
+            Mistake(lambda *a: -_pixels(*a), "the sign: this is the loss"),
+        ),
+        "-½ Σ (ln 2π + ln σ² + (x - μ)²/σ²).",
+        "a log density: it may be positive",
+    ),
+    Exercise(
+        "vae-bound",
+        "08",
+        _draw_bits,
+        lambda x, logits, mean, log_var: _bits(x, logits) - _kls(mean, log_var),
+        (
+            Mistake(
+                lambda x, logits, mean, log_var: (
+                    _bits(x, logits) / x.shape[1] - _kls(mean, log_var)
+                ),
+                "the mean over pixels beside the sum over factors: no bound, and the code dies",
+            ),
+            Mistake(
+                lambda x, logits, mean, log_var: _bits(x, logits) + _kls(mean, log_var),
+                "the divergence is a price: it is subtracted",
+            ),
+            Mistake(
+                lambda x, logits, mean, log_var: _kls(mean, log_var) - _bits(x, logits),
+                "this is the loss; the bound is its negative",
+            ),
+            Mistake(
+                lambda x, logits, mean, log_var: (x * logits).sum(axis=1) - _kls(mean, log_var),
+                "a pixel that is off has a probability too: ln(1 - p)",
+            ),
+        ),
+        "ln p(x | z) = Σ x ln p + (1 - x) ln(1 - p) with p = sigmoid(logits); then less the KL.",
+        "the loss of every Bernoulli VAE, with its sign turned",
+    ),
+    Exercise(
+        "training-step",
+        "08",
+        _draw_step,
+        _one_step,
+        (
+            Mistake(
+                lambda *a: _one_step(*a, sign=-1.0),
+                "this goes uphill in J: the loss is to fall",
+            ),
+            Mistake(
+                lambda *a: _one_step(*a, path=0.0),
+                "z moves with m and ln s: the reconstruction has a slope in them, by the path",
+            ),
+            Mistake(
+                lambda *a: _one_step(*a, prior=0.0),
+                "the divergence has slopes too: m, and s² - 1 in ln s",
+            ),
+        ),
+        "z = m + sε and J = ½(x - wz)² + ½(s² + m² - 1 - ln s²). Chain rule, three times.",
+        "inference and learning in one step",
+    ),
+)
+
 ALL = (
     CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05 + CHAPTER_06
-    + CHAPTER_07
+    + CHAPTER_07 + CHAPTER_08
 )  # fmt: skip

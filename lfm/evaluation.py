@@ -1,11 +1,14 @@
 """What a model is worth, measured."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from scipy.optimize import linear_sum_assignment
 
 from lfm import _validate as validate
+from lfm.vae import VAE
 
 Array = np.ndarray
 
@@ -67,3 +70,55 @@ def match_factors(found, truth) -> Match:
     rows, columns = linear_sum_assignment(-np.abs(correlations))
     order = rows[np.argsort(columns)]
     return Match(order, correlations[order, np.arange(len(order))])
+
+
+# ------------------------------------------------------------------ deep models
+
+# Numbers that one pass through the decoder may return; more of them only cost memory.
+CHUNK = 4_000_000
+
+
+@torch.no_grad()
+def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
+    """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
+
+    ln (1/S) Σ_s p(x_n, z_s) / q(z_s | x_n) with S = n_samples draws of z: at most ln p(x_n) on
+    average. Data and samples pass through in chunks. Source: Burda, Grosse and Salakhutdinov 2016.
+    """
+    x, n_samples = validate.data(x), validate.count(n_samples, "n_samples")
+    like = next(vae.parameters())
+    generator = torch.Generator(like.device)
+    generator.manual_seed(int(validate.generator(rng).integers(2**62)))
+    width = max(x.shape[1], vae.n_factors)
+    rows = max(1, min(len(x), CHUNK // width))
+    depth = max(1, CHUNK // (rows * width))
+    result = np.empty(len(x))
+    for i in range(0, len(x), rows):
+        batch = torch.as_tensor(x[i : i + rows]).to(like)
+        total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
+        for s in range(0, n_samples, depth):
+            shape = (min(depth, n_samples - s), len(batch), vae.n_factors)
+            eps = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
+            log_sum = vae.log_prob(batch, eps).double() + math.log(len(eps))
+            total = torch.logaddexp(total, log_sum)
+        result[i : i + rows] = (total - math.log(n_samples)).cpu().numpy()
+    return result
+
+
+@torch.no_grad()
+def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
+    """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
+
+    A factor below the threshold says the same of every datum: its posterior is the prior.
+    Source: Burda, Grosse and Salakhutdinov 2016.
+    """
+    threshold = validate.scalar(threshold, "threshold", 0.0)
+    means = vae.infer(validate.data(x)).mean.double()
+    return (means.var(0, correction=0) > threshold).cpu().numpy()
+
+
+@torch.no_grad()
+def reconstruct(vae: VAE, x) -> Array:
+    """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
+    mean = vae.likelihood(vae.infer(validate.data(x)).mean).mean
+    return mean.double().cpu().numpy()

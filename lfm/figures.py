@@ -399,3 +399,38 @@ def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes
     ax.set(xscale="log", xlabel="step", ylabel="bound, nats")
     ax.legend(fontsize=9)
     return ax
+
+
+# ------------------------------------------------------------------ 08 variational autoencoder
+
+
+def moved(ax: Axes, before: Array, after: Array) -> Axes:
+    """Draw where points (N, 2) are by the network, and, joined by lines, where they would be."""
+    for a, b in zip(before, after, strict=True):
+        ax.plot(*np.column_stack([a, b]), color=DATA, lw=1, zorder=1)
+    ax.scatter(*before.T, s=28, color=Q, label="by the network")
+    ax.scatter(*after.T, s=28, color=THETA, marker="^", label="free for each datum")
+    ax.set(xlabel="$z_1$", ylabel="$z_2$")
+    ax.legend(fontsize=9)
+    return ax
+
+
+def training_curves(ax: Axes, trace) -> Axes:
+    """Draw the bound over epochs, of training and of held-out data."""
+    epochs = np.arange(1, len(trace.bound) + 1)
+    ax.plot(epochs, trace.bound, color=BOUND, label="training")
+    if trace.validation:
+        ax.plot(epochs, trace.validation, color="black", ls="--", lw=1.5, label="held out")
+    ax.set(xlabel="epoch", ylabel="bound, nats per datum")
+    ax.legend()
+    return ax
+
+
+def two_terms(ax: Axes, trace) -> Axes:
+    """Draw the two terms of the bound over epochs: what is explained, and what that costs."""
+    epochs = np.arange(1, len(trace.bound) + 1)
+    ax.plot(epochs, trace.explained, color=THETA, label=r"$E_q[\ln p(x|z)]$")
+    ax.plot(epochs, trace.divergence, color=GAP, ls="-.", label=r"KL$(q\,\|\,p(z))$")
+    ax.set(xlabel="epoch", ylabel="nats per datum")
+    ax.legend()
+    return ax

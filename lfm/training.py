@@ -406,7 +406,12 @@ def _read(path: Path) -> dict:
             f"{path} was altered or cut: the checksum of its {len(content)} bytes is another; use "
             "an earlier copy, or remove it and train again"
         )
-    return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    try:
+        return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises anything, of its own kinds and of pickle's
+        raise ValueError(
+            f"{path} holds more than weights and numbers, and was not loaded: {error}"
+        ) from None
 
 
 def _remove_debris(path: Path) -> None:

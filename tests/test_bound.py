@@ -177,6 +177,7 @@ def random_gaussian(seed, d):
     return rng.normal(size=d), a @ a.T + 0.3 * np.eye(d)
 
 
+@pytest.mark.equation("gaussian-kl")
 @pytest.mark.parametrize("d", [1, 2, 7])
 @each_seed
 def test_gaussian_kl_agrees_with_torch(seed, d):

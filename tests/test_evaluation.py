@@ -4,9 +4,19 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from sklearn.linear_model import Ridge
 
-from lfm.evaluation import few_label_accuracy, match_factors
+from lfm import evaluation
+from lfm.evaluation import (
+    active_units,
+    few_label_accuracy,
+    log_likelihood,
+    match_factors,
+    reconstruct,
+)
+from lfm.factor_analysis import FactorAnalysis
+from lfm.vae import VAE, FullGaussian, SharedGaussian, mlp
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(4, size=400)
@@ -77,3 +87,79 @@ def test_what_does_not_vary_matches_nothing():
     truth = RNG.normal(size=(30, 2))
     match = match_factors(np.column_stack([np.ones(30), truth[:, 1]]), truth)
     np.testing.assert_allclose(match.correlation, [0, 1], atol=1e-12)
+
+
+# ------------------------------------------------------------------ deep models
+
+
+def linear_vae(spread=1.5):
+    """A VAE that is probabilistic PCA; its q is the posterior, but for a spread that is off."""
+    rng = np.random.default_rng(0)
+    W, mu = rng.normal(size=(4, 2)), rng.normal(size=4)
+    model = FactorAnalysis(W, mu, np.full(4, 0.3), isotropic=True)
+    q = model.infer(np.zeros((1, 4)))
+    encoder, decoder = mlp([4, 5], rng=0), mlp([2, 4], rng=0)
+    vae = VAE(FullGaussian(encoder, 2, 0.0), SharedGaussian(decoder, 0.0), 2).double()
+    L = spread * np.linalg.cholesky(q.cov)
+    with torch.no_grad():
+        encoder[0].weight.copy_(torch.tensor(np.vstack([q.weights, np.zeros((3, 4))])))
+        encoder[0].bias.copy_(
+            torch.tensor([*(-q.weights @ mu), *(2 * np.log(np.diag(L))), L[1, 0]])
+        )
+        decoder[0].weight.copy_(torch.tensor(W))
+        decoder[0].bias.copy_(torch.tensor(mu))
+        vae.decoder.log_var.fill_(np.log(0.3))
+    return vae, model
+
+
+def test_log_likelihood_is_that_of_the_exact_model():
+    vae, model = linear_vae()
+    x, _ = model.sample(50, rng=1)
+    found = log_likelihood(vae, x, 20_000, rng=0)
+    np.testing.assert_allclose(found, model.log_prob(x), atol=0.05)
+    few = np.mean([log_likelihood(vae, x, 3, rng=s).mean() for s in range(100)])
+    one = np.mean([log_likelihood(vae, x, 1, rng=s).mean() for s in range(100)])
+    assert one < few < model.log_prob(x).mean()
+    exact, _ = linear_vae(spread=1.0)  # then a single weight is p(x)
+    np.testing.assert_allclose(log_likelihood(exact, x, 1, rng=0), model.log_prob(x), rtol=1e-9)
+
+
+def test_chunks_of_samples_add_up_inside_the_log(monkeypatch):
+    vae, model = linear_vae()
+    x, _ = model.sample(5, rng=1)
+    monkeypatch.setattr(evaluation, "CHUNK", 8)  # two data, one sample at a time
+    found = log_likelihood(vae, x, 4000, rng=0)
+    np.testing.assert_allclose(found, model.log_prob(x), atol=0.1)
+
+
+def test_a_factor_that_says_nothing_is_not_active():
+    vae, model = linear_vae()
+    x, _ = model.sample(200, rng=1)
+    assert active_units(vae, x).tolist() == [True, True]
+    with torch.no_grad():
+        vae.encoder.network[0].weight[1] = 0  # the second mean no longer looks at the data
+    assert active_units(vae, x).tolist() == [True, False]
+    spread = vae.infer(x).mean[:, 0].detach().numpy().var()
+    assert not active_units(vae, x, threshold=1.01 * spread)[0]
+    assert active_units(vae, x, threshold=0.99 * spread)[0]
+
+
+def test_a_reconstruction_is_the_mean_at_the_mean():
+    vae, model = linear_vae()
+    x, _ = model.sample(20, rng=1)
+    expected = model.infer(x).mean(x) @ model.loadings.T + model.mean
+    np.testing.assert_allclose(reconstruct(vae, x), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda vae: log_likelihood(vae, np.zeros((2, 4)), 0, rng=0), "n_samples is 0"),
+        (lambda vae: log_likelihood(vae, np.zeros(4), 5, rng=0), r"x has shape \(4,\)"),
+        (lambda vae: active_units(vae, np.zeros((2, 4)), threshold=-1.0), r"threshold is -1\.0"),
+        (lambda vae: reconstruct(vae, [[np.inf] * 4]), "x has 4 values that are not finite"),
+    ],
+)
+def test_bad_arguments_are_named(call, message):
+    with pytest.raises(ValueError, match=message):
+        call(linear_vae()[0])

@@ -110,7 +110,8 @@ def gradient(q, grad_log_joint) -> Array:
 def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
     """Return KL(N(mean1, cov1) || N(mean2, cov2)) in nats; means (D,), covariances (D, D).
 
-    Eq. gaussian-kl. Raises `ValueError` where shapes disagree or a covariance is not symmetric positive definite.
+    Eq. gaussian-kl. Raises `ValueError` where shapes disagree or a covariance is not symmetric
+    positive definite.
     Source: PRML exercise 2.13; Petersen and Pedersen, The Matrix Cookbook, 8.
     """
     mean1 = validate.parameter(mean1, "mean1", (None,))

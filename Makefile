@@ -49,11 +49,12 @@ refresh: $(READY) ## Re-execute the notebooks in place
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb
 	$(BIN)/python tools/pictures.py
 
-bench: $(BENCH_READY) ## Time the package against its peers, one thread (12 minutes)
+bench: $(BENCH_READY) ## Time the package against its peers, one thread (15 minutes)
 	$(BIN)/python benchmarks/mixture.py
 	$(BIN)/python benchmarks/factor_analysis.py
 	$(BIN)/python benchmarks/variational_bayes.py
 	$(BIN)/python benchmarks/binary_factors.py
+	$(BIN)/python benchmarks/vae.py
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -77,16 +77,18 @@ def train(
     in `vae`. Raises `TrainingDiverged` where the loss is NaN or explodes, `ValueError` for bad
     arguments or a checkpoint of another run.
     """
-    run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
     epochs = validate.count(epochs, "epochs", 0)
     steps = None if steps is None else validate.count(steps, "steps", 0)
-    path = None if checkpoint is None else Path(checkpoint)
-    if path is not None:
-        _remove_debris(path)
-        if path.exists():
-            run.restore(_read(path), path)
+    if not isinstance(vae, VAE):
+        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
     home = next(vae.parameters()).device
     try:
+        run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
+        path = None if checkpoint is None else Path(checkpoint)
+        if path is not None:
+            _remove_debris(path)
+            if path.exists():
+                run.restore(_read(path), path)
         with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
             while run.epoch < epochs and (steps is None or run.step < steps):
                 run.one_epoch(steps)
@@ -103,8 +105,6 @@ class _Run:
     """One training run: everything that a checkpoint must hold, and the step."""
 
     def __init__(self, vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16):
-        if not isinstance(vae, VAE):
-            raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
         self.vae, self.device = vae, _device(device)
         self.dtype = next(vae.parameters()).dtype
         self.x = _resident(x, "x", self.device, self.dtype)
@@ -170,7 +170,10 @@ class _Run:
         x = self.batch(self.rows)
         shape = (1, len(x), self.vae.n_factors)
         eps = torch.randn(shape, generator=self.generator, device=x.device, dtype=x.dtype)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+        # No cache of converted weights: a recorded graph would go on using the first ones.
+        with torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
+        ):
             explained, divergence = (t.mean() for t in self.vae.terms(x, eps))
         (divergence - explained).backward()
         self.optimiser.step()

@@ -1332,7 +1332,116 @@ CHAPTER_08 = (
     ),
 )
 
+# ------------------------------------------------------------------ 09 what the factors mean
+
+
+def _draw_information(rng):
+    table = rng.dirichlet(np.full(12, 0.5)).reshape(4, 3)
+    return (table,)
+
+
+def _information(table):
+    return (table * np.log(table / np.outer(table.sum(axis=1), table.sum(axis=0)))).sum()
+
+
+def _draw_gap(rng):
+    return rng.uniform(0, 1, size=(5, 4)), rng.uniform(1.5, 3, size=4)
+
+
+def _gap(information, entropy):
+    ranked = np.sort(information, axis=0)
+    return ((ranked[-1] - ranked[-2]) / entropy).mean()
+
+
+def _entropies(shares):
+    return -(shares * np.log(shares)).sum(axis=1)
+
+
+def _disentanglement(importance):
+    shares = importance / importance.sum(axis=1, keepdims=True)
+    weights = importance.sum(axis=1) / importance.sum()
+    return weights @ (1 - _entropies(shares) / np.log(importance.shape[1]))
+
+
+CHAPTER_09 = (
+    Exercise(
+        "mutual-information",
+        "09",
+        _draw_information,
+        _information,
+        (
+            Mistake(
+                lambda table: -(table * np.log(table)).sum(),
+                "this is the entropy of the pair; information compares it with independence",
+            ),
+            Mistake(
+                lambda table: _information(table) / np.log(2),
+                "this is in bits; the course counts in nats",
+            ),
+            Mistake(
+                lambda table: -_information(table),
+                "the sign: information is a divergence, never negative",
+            ),
+        ),
+        "The divergence of the joint table from the product of its margins.",
+        "0 only where the two are independent",
+    ),
+    Exercise(
+        "information-gap",
+        "09",
+        _draw_gap,
+        _gap,
+        (
+            Mistake(
+                lambda information, entropy: (
+                    (np.sort(information, axis=1)[:, -1] - np.sort(information, axis=1)[:, -2])
+                    / entropy.mean()
+                ).mean(),
+                "the ranking is over codes, for each factor; here it runs over factors",
+            ),
+            Mistake(
+                lambda information, entropy: (
+                    np.sort(information, axis=0)[-1] - np.sort(information, axis=0)[-2]
+                ).mean(),
+                "divide by the entropy of each factor: what there was to know",
+            ),
+            Mistake(
+                lambda information, entropy: (
+                    (np.sort(information, axis=0)[-1] - np.sort(information, axis=0)[0]) / entropy
+                ).mean(),
+                "the second best, not the last: a factor split over two codes must score low",
+            ),
+        ),
+        "For each factor (column): best less second best, over its entropy; then the mean.",
+        "an index error here has been published more than once",
+    ),
+    Exercise(
+        "disentanglement",
+        "09",
+        lambda rng: (rng.exponential(size=(5, 4)),),
+        _disentanglement,
+        (
+            Mistake(
+                lambda r: (
+                    1 - _entropies(r / r.sum(axis=1, keepdims=True)) / np.log(r.shape[1])
+                ).mean(),
+                "codes count by their importance: one that says nothing must not matter",
+            ),
+            Mistake(
+                lambda r: _disentanglement(r.T),
+                "this is completeness: shares of the codes in each factor",
+            ),
+            Mistake(
+                lambda r: 1 - _disentanglement(r),
+                "turned round: a code with all its weight on one factor scores 1",
+            ),
+        ),
+        "Shares of each row, one less their entropy over ln J, weighted by the row's total.",
+        "each code of one factor",
+    ),
+)
+
 ALL = (
     CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05 + CHAPTER_06
-    + CHAPTER_07 + CHAPTER_08
+    + CHAPTER_07 + CHAPTER_08 + CHAPTER_09
 )  # fmt: skip

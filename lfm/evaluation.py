@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial import cKDTree
+from scipy.special import entr, rel_entr
 
 from lfm import _validate as validate
 from lfm.vae import VAE
@@ -122,3 +124,127 @@ def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
     mean = vae.likelihood(vae.infer(validate.data(x)).mean).mean
     return mean.double().cpu().numpy()
+
+
+# ------------------------------------------------------------------ what factors mean
+
+
+class DCI(NamedTuple):
+    """Three numbers between 0 and 1 that a good set of factors has high, and what they rest on."""
+
+    disentanglement: float  # each code speaks of one factor
+    completeness: float  # each factor is spoken of by one code
+    informativeness: float  # the factors can be told from the codes: R² on data kept aside
+    importance: Array  # (K, J): how much code k counts for factor j
+
+
+def mutual_information(codes, factors, *, bins: int = 20) -> Array:
+    """Return I(code k; factor j) in nats, (K, J), for codes (N, K) and factors (N, J).
+
+    By histogram: codes and factors of many values are cut into `bins` of equally many data, so
+    nothing depends on scale or on any increasing transformation. Independent ones have about
+    (bins - 1)² / 2N, not 0.
+    """
+    codes, factors = _aligned(codes, factors)
+    bins = validate.count(bins, "bins", 2, len(codes))
+    a = [_labels(column, bins) for column in codes.T]
+    b = [_labels(column, bins) for column in factors.T]
+    return np.array([[_information(u, v) for v in b] for u in a])
+
+
+def mutual_information_gap(codes, factors, *, bins: int = 20) -> float:
+    """Return how far ahead the best code of each factor is of the second best, on average.
+
+    (I₁ - I₂) / H of each factor, between 0 and 1; factors that do not vary are left out.
+    Source: Chen, Li, Grosse and Duvenaud 2018, Isolating sources of disentanglement.
+    """
+    codes, factors = _aligned(codes, factors)
+    information = mutual_information(codes, factors, bins=bins)
+    if len(information) < 2:
+        raise ValueError(f"codes has {len(information)} column; wanted at least 2, for a gap")
+    entropy = np.array([_information(v, v) for v in (_labels(c, bins) for c in factors.T)])
+    ranked = np.sort(information, axis=0)[::-1]
+    used = entropy > 0
+    if not used.any():
+        raise ValueError("factors do not vary; wanted at least one that does")
+    return float(((ranked[0] - ranked[1])[used] / entropy[used]).mean())
+
+
+def dci(codes, factors) -> DCI:
+    """Return disentanglement, completeness and informativeness of codes (N, K) for factors (N, J).
+
+    The importance of code k for factor j is its coefficient, without the sign, in the regression of
+    factor j on all codes, everything in units of its standard deviation; the first half of the data
+    is for that, the second for R². Source: Eastwood and Williams 2018, there with other regressors.
+    """
+    codes, factors = _aligned(codes, factors)
+    if len(codes) < 2 * codes.shape[1] + 4:
+        raise ValueError(f"codes has {len(codes)} rows; wanted {2 * codes.shape[1] + 4} or more")
+    half = len(codes) // 2
+    a, b = (_standardised(y, half) for y in (codes, factors))
+    weights = np.linalg.lstsq(a[:half], b[:half], rcond=1e-9)[0]  # (K, J)
+    importance = np.abs(weights)
+    left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
+    var = b[half:].var(axis=0)
+    used = var > 0
+    r2 = np.clip(1 - left[used] / var[used], 0, 1)
+    by_code, by_factor = importance.sum(axis=1), importance.sum(axis=0)
+    total = importance.sum()
+    if total == 0:
+        return DCI(0.0, 0.0, 0.0, importance)
+    return DCI(
+        float(by_code @ _concentration(importance) / total),
+        float(by_factor @ _concentration(importance.T) / total),
+        float(r2.mean()),
+        importance,
+    )
+
+
+def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
+    """Return the share of the nearest neighbours in code space (N, K) that have the same label."""
+    codes = validate.data(codes, "codes")
+    labels = validate.numeric(labels, "labels")
+    if labels.shape != (len(codes),):
+        raise ValueError(f"labels has shape {labels.shape}; wanted ({len(codes)},)")
+    n = validate.count(n_neighbours, "n_neighbours", 1, len(codes) - 1)
+    _, nearest = cKDTree(codes).query(codes, k=n + 1)  # itself is one of them
+    same = labels[nearest] == labels[:, None]
+    return float((same.sum(axis=1) - 1).mean() / n)
+
+
+def _aligned(codes, factors) -> tuple[Array, Array]:
+    codes, factors = validate.data(codes, "codes"), validate.data(factors, "factors")
+    if len(codes) != len(factors):
+        raise ValueError(f"factors has {len(factors)} rows; wanted {len(codes)}, as codes has")
+    return codes, factors
+
+
+def _labels(values: Array, bins: int) -> Array:
+    """Return whole numbers (N,): the values themselves where they are few, else their quantiles."""
+    kinds, labels = np.unique(values, return_inverse=True)
+    if len(kinds) <= bins:
+        return labels
+    edges = np.quantile(values, np.arange(1, bins) / bins)
+    return np.searchsorted(edges, values, side="right")
+
+
+def _information(a: Array, b: Array) -> float:
+    """Return the mutual information of two columns of labels in nats; of one with itself, H."""
+    counts = np.zeros((a.max() + 1, b.max() + 1))
+    np.add.at(counts, (a, b), 1)
+    joint = counts / len(a)
+    return float(rel_entr(joint, np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum())
+
+
+def _standardised(y: Array, half: int) -> Array:
+    """Return y in units of the deviation of its first half, 0 for a column that does not vary."""
+    mean, std = y[:half].mean(axis=0), y[:half].std(axis=0)
+    return np.where(std > 1e-12 * np.abs(mean), (y - mean) / np.where(std > 0, std, 1.0), 0.0)
+
+
+def _concentration(importance: Array) -> Array:
+    """Return for each row 1 - H/ln n of its shares: 1 where one entry has all, 0 where all do."""
+    total = importance.sum(axis=1, keepdims=True)
+    shares = importance / np.where(total > 0, total, 1.0)
+    n = importance.shape[1]
+    return 1 - entr(shares).sum(axis=1) / math.log(n) if n > 1 else np.ones(len(importance))

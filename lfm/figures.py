@@ -434,3 +434,24 @@ def two_terms(ax: Axes, trace) -> Axes:
     ax.set(xlabel="epoch", ylabel="nats per datum")
     ax.legend()
     return ax
+
+
+# ------------------------------------------------------------------ 09 what the factors mean
+
+
+def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
+    """Draw measures (seeds, len(names)) of several models: means as bars, each seed as a dot."""
+    width = 0.8 / len(table)
+    colors = (DATA, THETA, Q, BOUND)
+    hatches = ("", "", "///", "...")
+    for i, (label, values) in enumerate(table.items()):
+        at = np.arange(len(names)) + (i - (len(table) - 1) / 2) * width
+        ax.bar(
+            at, values.mean(0), width, label=label, color=colors[i], hatch=hatches[i], ec="white"
+        )
+        for run in values:
+            ax.plot(at, run, ".", color="black", ms=4)
+    ax.set_xticks(np.arange(len(names)), names)
+    ax.set(ylim=(0, 1), ylabel="score")
+    ax.legend(fontsize=9, ncols=2)
+    return ax

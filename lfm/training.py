@@ -175,7 +175,7 @@ class _Run:
             self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
         ):
             explained, divergence = (t.mean() for t in self.vae.terms(x, eps))
-        (divergence - explained).backward()
+        (self.vae.beta * divergence - explained).backward()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return torch.stack([explained.detach(), divergence.detach()]).float()
@@ -293,7 +293,7 @@ class _Run:
         return {
             "rows": len(self.x), "columns": self.x.shape[1], "batch_size": self.batch_size,
             "lr": self.lr, "binarise": self.binarise, "bfloat16": self.bfloat16,
-            "device": self.device.type, "dtype": str(self.dtype),
+            "beta": self.vae.beta, "device": self.device.type, "dtype": str(self.dtype),
             "data": self.fingerprint, "shapes": _shapes(self.vae),
         }  # fmt: skip
 

@@ -185,16 +185,21 @@ class VAE(nn.Module):
     """z ~ N(0, I), x | z ~ decoder(z), and q(z | x) = encoder(x). Eq. deep-model.
 
     θ are the decoder's parameters, φ the encoder's. Data (N, D) are tensors, or arrays that are
-    then checked. Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014.
+    then checked. `beta` weighs the divergence in the loss, and there alone: with another than 1 it
+    is a β-VAE, and its loss no longer a bound's.
+    Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
 
-    def __init__(self, encoder: Conditional, decoder: Conditional, n_factors: int):
+    def __init__(
+        self, encoder: Conditional, decoder: Conditional, n_factors: int, beta: float = 1.0
+    ):
         super().__init__()
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(part, nn.Module):
                 raise TypeError(f"{name} is {type(part).__name__}; wanted an nn.Module")
         self.encoder, self.decoder = encoder, decoder
         self.n_factors = validate.count(n_factors, "n_factors")
+        self.beta = validate.scalar(beta, "beta", 0.0)
 
     @classmethod
     def dense(
@@ -207,6 +212,7 @@ class VAE(nn.Module):
         encoder: type[Conditional] = DiagonalGaussian,
         decoder: type[Conditional] = BernoulliPixels,
         activation: str = "relu",
+        beta: float = 1.0,
     ) -> "VAE":
         """Return a VAE of dense networks, hidden layers from x to z as listed, and back."""
         d = validate.count(n_columns, "n_columns")
@@ -216,7 +222,7 @@ class VAE(nn.Module):
         # q may be as narrow as the posterior is, p(x | z) not
         q = encoder(inwards, *((k,) if encoder is FullGaussian else ()), floor=0.0)
         p = decoder(outwards, *((d,) if decoder is FullGaussian else ()))
-        return cls(q, p, k)
+        return cls(q, p, k, beta)
 
     def infer(self, x) -> Distribution:
         """Return q(z | x, φ) for each of data x (N, D): a Gaussian over (K,). Inference.
@@ -236,7 +242,7 @@ class VAE(nn.Module):
         """Return E_q[ln p(x | z)], estimated by the noise eps (S, N, K), and KL(q ‖ p(z)): (N,)."""
         x, eps = self._data(x), self._noise(x, eps)
         q = self.encoder(x)
-        log_lik = self.likelihood(reparametrise(q, eps)).log_prob(x)  # (S, N)
+        log_lik = self._explained(reparametrise(q, eps), x)  # (S, N)
         return log_lik.mean(0), standard_normal_kl(q)
 
     def lower_bound(self, x, eps) -> Tensor:
@@ -250,7 +256,8 @@ class VAE(nn.Module):
 
     def loss(self, x, eps) -> Tensor:
         """Return J = -L, the mean over data in nats: what training minimises. Eq. loss."""
-        return -self.lower_bound(x, eps).mean()
+        explained, divergence = self.terms(x, eps)
+        return (self.beta * divergence - explained).mean()
 
     def log_prob(self, x, eps) -> Tensor:
         """Return an estimate of ln p(x | θ) in nats (N,) from S weighted samples, eps (S, N, K).
@@ -262,7 +269,7 @@ class VAE(nn.Module):
         q = self.encoder(x)
         z = reparametrise(q, eps)
         log_prior = Normal(0.0, 1.0, validate_args=False).log_prob(z).sum(-1)
-        log_weights = log_prior + self.likelihood(z).log_prob(x) - q.log_prob(z)  # (S, N)
+        log_weights = log_prior + self._explained(z, x) - q.log_prob(z)  # (S, N)
         return torch.logsumexp(log_weights, 0) - math.log(len(eps))
 
     @torch.no_grad()
@@ -271,6 +278,10 @@ class VAE(nn.Module):
         n, rng = validate.count(n, "n"), validate.generator(rng)
         z = self._tensor(rng.standard_normal((n, self.n_factors)), "z")
         return draw(self.decoder(z), rng=rng), z
+
+    def _explained(self, z: Tensor, x: Tensor) -> Tensor:
+        """Return ln p(x_n | z_sn) in nats (S, N)."""
+        return self.likelihood(z).log_prob(x)
 
     def _tensor(self, a, name: str) -> Tensor:
         like = next(self.parameters())
@@ -293,6 +304,41 @@ class VAE(nn.Module):
                 "of its own for each datum"
             )
         return eps
+
+
+class ConditionalVAE(VAE):
+    """p(x | z, y) and q(z | x, y): what is known of a datum, y (G,), is given to both networks.
+
+    Data are rows [x, y] (N, D + G). The code has to tell only what y does not.
+    Source: Sohn, Lee and Yan 2015, NIPS 28, 3483-3491.
+    """
+
+    def __init__(
+        self, encoder: Conditional, decoder: Conditional, n_factors: int, n_given: int,
+        beta: float = 1.0,
+    ):  # fmt: skip
+        super().__init__(encoder, decoder, n_factors, beta)
+        self.n_given = validate.count(n_given, "n_given")
+
+    def likelihood(self, zy) -> Distribution:
+        """Return p(x | z, y, θ) for rows [z, y] (..., K + G), a distribution over (D,)."""
+        zy = self._tensor(zy, "zy")
+        wanted = self.n_factors + self.n_given
+        if zy.shape[-1:] != (wanted,):
+            raise ValueError(f"zy has shape {tuple(zy.shape)}; wanted (..., {wanted})")
+        return self.decoder(zy)
+
+    @torch.no_grad()
+    def sample(self, y, *, rng) -> tuple[Tensor, Tensor]:
+        """Return a draw for each row of y (N, G): x (N, D) and z (N, K), z from the prior."""
+        y, rng = self._tensor(validate.data(y, "y"), "y"), validate.generator(rng)
+        z = self._tensor(rng.standard_normal((len(y), self.n_factors)), "z")
+        return draw(self.likelihood(torch.cat([z, y], 1)), rng=rng), z
+
+    def _explained(self, z: Tensor, x: Tensor) -> Tensor:
+        x, y = x[:, : -self.n_given], x[:, -self.n_given :]
+        y = y.expand(*z.shape[:-1], self.n_given)
+        return self.likelihood(torch.cat([z, y], -1)).log_prob(x)
 
 
 def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
@@ -336,7 +382,7 @@ def spec(module: nn.Module) -> dict:
     """
     if isinstance(module, VAE):
         parts = {"encoder": spec(module.encoder), "decoder": spec(module.decoder)}
-        return {"kind": "VAE", "n_factors": module.n_factors} | parts
+        return {"kind": "VAE", "n_factors": module.n_factors, "beta": module.beta} | parts
     if type(module) in CONDITIONALS.values():
         options = {name: getattr(module, name) for name in module.options}
         return {"kind": type(module).__name__, "network": spec(module.network)} | options
@@ -353,7 +399,8 @@ def build(parts: dict) -> nn.Module:
     parts = dict(parts)
     kind = parts.pop("kind", None)
     if kind == "VAE":
-        return VAE(build(parts["encoder"]), build(parts["decoder"]), parts["n_factors"])
+        encoder, decoder = build(parts["encoder"]), build(parts["decoder"])
+        return VAE(encoder, decoder, parts["n_factors"], parts["beta"])
     if kind in CONDITIONALS:
         network = build(parts.pop("network"))
         return CONDITIONALS[kind](network, **parts)

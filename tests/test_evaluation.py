@@ -10,9 +10,13 @@ from sklearn.linear_model import Ridge
 from lfm import evaluation
 from lfm.evaluation import (
     active_units,
+    dci,
     few_label_accuracy,
     log_likelihood,
     match_factors,
+    mutual_information,
+    mutual_information_gap,
+    neighbour_score,
     reconstruct,
 )
 from lfm.factor_analysis import FactorAnalysis
@@ -163,3 +167,94 @@ def test_a_reconstruction_is_the_mean_at_the_mean():
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(linear_vae()[0])
+
+
+# ------------------------------------------------------------------ what factors mean
+
+FACTORS = np.column_stack([RNG.uniform(-1, 1, (4000, 3)), RNG.integers(2, size=4000)])
+ROTATION = np.linalg.qr(RNG.normal(size=(4, 4)))[0]
+PERFECT = FACTORS[:, [2, 0, 3, 1]] * [1, -3, 0.1, 7] + [0, 5, -2, 1]
+# codes, and what is known of: disentanglement, completeness, informativeness, gap (low, high)
+KNOWN = {
+    "perfect": (PERFECT, (0.99, 1), (0.99, 1), (0.999, 1), (0.95, 1)),
+    "random": (RNG.normal(size=(4000, 4)), (0, 0.6), (0, 0.6), (0, 0.01), (0, 0.01)),
+    "rotated": (FACTORS / FACTORS.std(0) @ ROTATION, (0, 0.4), (0, 0.4), (0.999, 1), (0, 0.3)),
+    "twice": (np.hstack([PERFECT, PERFECT]), (0.99, 1), (0.6, 0.7), (0.999, 1), (0, 0.001)),
+    "with constants": (
+        np.hstack([PERFECT, np.ones((4000, 2))]), (0.99, 1), (0.99, 1), (0.999, 1), (0.95, 1)
+    ),
+    "one missing": (PERFECT[:, :3], (0.9, 1), (0.9, 1), (0.74, 0.76), (0.7, 0.76)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_scores_of_codes_whose_answer_is_known(name):
+    codes, *ranges = KNOWN[name]
+    found = (*dci(codes, FACTORS)[:3], mutual_information_gap(codes, FACTORS))
+    for value, (low, high) in zip(found, ranges, strict=True):
+        assert low <= value <= high + 1e-12
+
+
+def test_constant_codes_score_nothing():
+    codes = np.ones((4000, 3))
+    assert dci(codes, FACTORS)[:3] == (0, 0, 0)
+    assert mutual_information_gap(codes, FACTORS) == 0
+
+
+def test_factors_that_do_not_vary_are_left_out():
+    factors = np.column_stack([FACTORS, np.ones(4000)])
+    gap = mutual_information_gap(PERFECT, factors)
+    assert gap == pytest.approx(mutual_information_gap(PERFECT, FACTORS))
+    assert dci(PERFECT, factors).informativeness == pytest.approx(1)
+
+
+def test_scores_do_not_depend_on_order_or_scale_of_codes():
+    codes = FACTORS / FACTORS.std(0) @ ROTATION
+    moved = codes[:, [3, 1, 0, 2]] * [2, -1, 10, 0.1] + 3
+    np.testing.assert_allclose(dci(codes, FACTORS)[:3], dci(moved, FACTORS)[:3], rtol=1e-9)
+    assert mutual_information_gap(np.exp(codes), FACTORS) == pytest.approx(
+        mutual_information_gap(codes, FACTORS), abs=1e-12
+    )
+
+
+def test_information_is_that_of_a_gaussian_and_of_tables():
+    rho = 0.8
+    a = RNG.normal(size=100_000)
+    b = rho * a + np.sqrt(1 - rho**2) * RNG.normal(size=100_000)
+    found = mutual_information(a[:, None], b[:, None], bins=30)[0, 0]
+    assert found == pytest.approx(-0.5 * np.log(1 - rho**2), rel=0.05)
+    coin = RNG.integers(2, size=(10_000, 1)).astype(float)
+    p = coin.mean()
+    entropy = -p * np.log(p) - (1 - p) * np.log(1 - p)
+    assert mutual_information(coin, 5 - coin)[0, 0] == pytest.approx(entropy)
+
+
+def test_importance_says_which_code_is_of_which_factor():
+    importance = dci(PERFECT, FACTORS).importance
+    np.testing.assert_array_equal(importance.argmax(axis=0), [1, 3, 0, 2])
+    np.testing.assert_allclose(importance.max(axis=0), 1, rtol=1e-6)
+
+
+def test_neighbours_of_separate_classes_are_alike_and_of_noise_by_chance():
+    labels = RNG.integers(4, size=1000)
+    assert neighbour_score(np.eye(4)[labels] + 0.01 * RNG.normal(size=(1000, 4)), labels) == 1
+    assert neighbour_score(RNG.normal(size=(1000, 2)), labels) == pytest.approx(0.25, abs=0.03)
+    line = np.arange(10.0)[:, None]
+    assert neighbour_score(line, np.arange(10) // 5, n_neighbours=1) >= 0.8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: dci(PERFECT[:9], FACTORS[:9]), "codes has 9 rows; wanted 12 or more"),
+        (lambda: dci(PERFECT, FACTORS[:9]), "factors has 9 rows; wanted 4000"),
+        (lambda: mutual_information_gap(PERFECT[:, :1], FACTORS), "codes has 1 column"),
+        (lambda: mutual_information_gap(PERFECT, np.ones((4000, 1))), "factors do not vary"),
+        (lambda: mutual_information(PERFECT, FACTORS, bins=1), "bins is 1"),
+        (lambda: neighbour_score(PERFECT, np.ones(3)), r"labels has shape \(3,\)"),
+        (lambda: neighbour_score(PERFECT, FACTORS[:, 3], n_neighbours=0), "n_neighbours is 0"),
+    ],
+)
+def test_scores_name_what_is_wrong(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()

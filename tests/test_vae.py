@@ -15,6 +15,7 @@ from lfm.vae import (
     STD_FLOOR,
     VAE,
     BernoulliPixels,
+    ConditionalVAE,
     DiagonalGaussian,
     FullGaussian,
     SharedGaussian,
@@ -355,6 +356,42 @@ def test_an_architecture_of_the_users_own_is_not_guessed():
         spec(vae)
     with pytest.raises(ValueError, match=r"kind is 'os\.system'; wanted one of"):
         build({"kind": "os.system"})
+
+
+def test_beta_weighs_the_divergence_in_the_loss_alone():
+    one, four = dense(), VAE(dense().encoder, dense().decoder, 2, beta=4.0)
+    x, eps = data_for(one), noise(2, 5, 2)
+    explained, divergence = four.terms(x, eps)
+    torch.testing.assert_close(four.loss(x, eps), (4 * divergence - explained).mean())
+    torch.testing.assert_close(four.lower_bound(x, eps), one.lower_bound(x, eps))
+    assert build(spec(four)).beta == 4.0
+
+
+def conditional():
+    encoder = DiagonalGaussian(mlp([3 + 2, 8, 4], rng=0), 0.0)
+    decoder = DiagonalGaussian(mlp([2 + 2, 8, 6], rng=1))
+    return ConditionalVAE(encoder, decoder, n_factors=2, n_given=2).double()
+
+
+def test_a_conditional_vae_is_a_vae_of_its_own_for_each_y():
+    vae = conditional()
+    y = torch.tensor([[0.3, -1.0]], dtype=torch.float64)
+    x, z = vae.sample(y.expand(4, 2), rng=0)
+    assert x.shape == (4, 3)
+    assert z.shape == (4, 2)
+    xy, points, cell = torch.cat([x, y.expand(4, 2)], 1), *grid(321)
+    with torch.no_grad():
+        zy = torch.cat([points, y.expand(len(points), 2)], 1)
+        log_joint = vae.likelihood(zy[:, None]).log_prob(x) + Normal(0.0, 1.0).log_prob(points).sum(
+            1
+        ).unsqueeze(1)
+        exact = torch.logsumexp(log_joint, 0) + cell.log()
+        many = vae.log_prob(xy, noise(100_000, 4, 2))
+        bound = vae.lower_bound(xy, noise(4000, 4, 2))
+    torch.testing.assert_close(many, exact, atol=0.1, rtol=0)
+    assert (bound < exact).all()
+    with pytest.raises(ValueError, match=r"zy has shape \(4, 2\); wanted \(..., 4\)"):
+        vae.likelihood(z)
 
 
 GOOD = dense()

@@ -1441,7 +1441,100 @@ CHAPTER_09 = (
     ),
 )
 
+# ------------------------------------------------------------------ 10 closing the gap
+
+
+def _draw_weights(rng):
+    return (rng.normal(-800, 2, size=(6, 4)),)
+
+
+def _importance(log_w):
+    return logsumexp(log_w, axis=0) - np.log(len(log_w))
+
+
+def _draw_precision(rng):
+    a = rng.normal(size=(3, 3))
+    return (np.eye(3) + a.T @ a,)
+
+
+def _product_gap(precision):
+    return 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1])
+
+
+CHAPTER_10 = (
+    Exercise(
+        "importance-bound",
+        "10",
+        _draw_weights,
+        _importance,
+        (
+            Mistake(
+                lambda log_w: log_w.mean(axis=0),
+                "this is the mean of the logs, L; the mean comes before the log",
+            ),
+            Mistake(
+                lambda log_w: logsumexp(log_w, axis=0),
+                "-ln S is missing: it is the mean of the weights, not their sum",
+            ),
+            Mistake(
+                lambda log_w: np.log(np.exp(log_w).mean(axis=0)),
+                "the weights underflow to 0: take the largest out first",
+            ),
+            Mistake(
+                lambda log_w: logsumexp(log_w, axis=1) - np.log(log_w.shape[1]),
+                "averaged over data; the samples are the rows",
+            ),
+        ),
+        "ln (1/S) Σ exp(log_w), by log-sum-exp over samples.",
+        "nearer to ln p(x) with every sample, and never above it on average",
+    ),
+    Exercise(
+        "product-gap",
+        "10",
+        _draw_precision,
+        _product_gap,
+        (
+            Mistake(
+                lambda precision: -_product_gap(precision),
+                "the sign: a gap is never negative (Hadamard: |P| is at most Π P_kk)",
+            ),
+            Mistake(
+                lambda precision: 2 * _product_gap(precision),
+                "the half is missing: entropies of Gaussians have ½ ln",
+            ),
+            Mistake(
+                lambda precision: _product_gap(np.linalg.inv(precision)),
+                "this is the gap of the product of the marginals, of KL(p ‖ q)",
+            ),
+        ),
+        "The best product has precisions P_kk: compare the entropies, the means agree.",
+        "zero only where the precision is diagonal",
+    ),
+    Exercise(
+        "collapsed-columns",
+        "10",
+        lambda rng: (np.sort(rng.exponential(1, size=6))[::-1], float(rng.uniform(0.3, 1.2))),
+        lambda lam, var: np.maximum(lam - var, 0.0),
+        (
+            Mistake(
+                lambda lam, var: np.sqrt(np.maximum(lam - var, 0.0)),
+                "these are the lengths; their squares are asked for",
+            ),
+            Mistake(
+                lambda lam, var: lam - var,
+                "a squared length is not negative: below σ² the column is 0, a dead factor",
+            ),
+            Mistake(
+                lambda lam, var: np.where(lam > var, lam, 0.0),
+                "σ² explains its share of each direction: subtract it",
+            ),
+        ),
+        "W = U (Λ - σ²I)^½, and nothing where that has no root.",
+        "collapse at the maximum of the likelihood itself",
+    ),
+)
+
 ALL = (
     CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05 + CHAPTER_06
-    + CHAPTER_07 + CHAPTER_08 + CHAPTER_09
+    + CHAPTER_07 + CHAPTER_08 + CHAPTER_09 + CHAPTER_10
 )  # fmt: skip

@@ -8,9 +8,10 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.special import entr, rel_entr
+from torch.distributions import MultivariateNormal, Normal
 
 from lfm import _validate as validate
-from lfm.vae import VAE
+from lfm.vae import VAE, reparametrise, standard_normal_kl
 
 Array = np.ndarray
 
@@ -124,6 +125,120 @@ def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
     mean = vae.likelihood(vae.infer(validate.data(x)).mean).mean
     return mean.double().cpu().numpy()
+
+
+class Gaps(NamedTuple):
+    """ln p(x) and two bounds below it, in nats for each datum (N,). Eq. two-gaps."""
+
+    log_prob: Array  # ln p(x_n)
+    best: Array  # L of the best q of the family
+    network: Array  # L of the q that the network returns
+
+    @property
+    def approximation(self) -> Array:
+        """What the family cannot say: ln p(x) - L of its best q."""
+        return self.log_prob - self.best
+
+    @property
+    def amortisation(self) -> Array:
+        """What one network for all data costs: L of the best q - L of the network's."""
+        return self.best - self.network
+
+
+@torch.no_grad()
+def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
+    """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z."""
+    if vae.n_factors > 2:
+        raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
+    at = np.linspace(-reach, reach, validate.count(points, "points", 3))
+    z = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
+    log_cell = vae.n_factors * math.log(at[1] - at[0])
+    log_prior = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1) + log_cell
+    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    z = torch.as_tensor(z).to(x)
+    rows = max(1, CHUNK // (len(z) * x.shape[1]))
+    parts = [
+        torch.logsumexp(
+            vae.likelihood(z[:, None]).log_prob(batch).double()
+            + torch.as_tensor(log_prior)[:, None],
+            0,
+        )
+        for batch in x.split(rows)
+    ]
+    return torch.cat(parts).cpu().numpy()
+
+
+def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
+    """Return ln p(x) by a grid, the bound of the best Gaussian q, and that of the network's q.
+
+    The best q, diagonal or with `full` covariance, is found for each datum by `steps` of Adam on
+    its own mean and Cholesky factor, from the network's q on; both bounds are then estimated from
+    the same noise. Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
+    """
+    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
+    generator = torch.Generator().manual_seed(int(validate.generator(rng).integers(2**62)))
+    k = vae.n_factors
+
+    def noise(s: int) -> torch.Tensor:
+        return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype)
+
+    def bound(q, eps) -> torch.Tensor:
+        log_lik = vae.likelihood(reparametrise(q, eps)).log_prob(x).mean(0)
+        return log_lik - standard_normal_kl(q)
+
+    with torch.no_grad():
+        q = vae.infer(x)
+    mean, log_std = q.mean.clone().requires_grad_(), q.stddev.log().clone().requires_grad_()
+    below = torch.zeros(len(x), k, k, dtype=x.dtype).requires_grad_()
+
+    def free() -> MultivariateNormal:
+        factor = torch.diag_embed(log_std.exp()) + (torch.tril(below, -1) if full else 0)
+        return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
+
+    optimiser = torch.optim.Adam([mean, log_std, below], lr=0.03)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
+        optimiser.zero_grad()
+        (-bound(free(), noise(8)).sum()).backward()
+        optimiser.step()
+    with torch.no_grad():
+        eps = noise(n_samples)
+        best, network = bound(free(), eps), bound(q, eps)
+    vae.zero_grad()
+    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *(a.double().numpy() for a in (best, network)))
+
+
+class KLSplit(NamedTuple):
+    """Three parts, in nats, that sum to the mean divergence of q(z | x) from the prior."""
+
+    mutual_information: float  # of datum and code
+    total_correlation: float  # of the codes with each other
+    dimension_wise: float  # of each code's distribution from the prior
+
+
+@torch.no_grad()
+def kl_split(vae: VAE, x, *, rng) -> KLSplit:
+    """Return what the divergence is made of, over the data x (N, D), for a diagonal q.
+
+    Eq. beta-bound: with q(z) the average of all q(z | x_n), it is E ln q(z|x)/q(z), plus
+    E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Source: Hoffman and
+    Johnson 2016; Chen, Li, Grosse and Duvenaud 2018.
+    """
+    q = vae.infer(validate.data(x))
+    if isinstance(q, MultivariateNormal):
+        raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
+    mean, std = q.mean.double(), q.stddev.double()
+    eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
+    z = mean + std * eps
+    each = Normal(mean, std).log_prob(z[:, None])  # ln q(z_ik | x_j): (N, N, K)
+    log_n = math.log(len(mean))
+    own = each.diagonal(dim1=0, dim2=1).sum(0)  # ln q(z_i | x_i)
+    together = torch.logsumexp(each.sum(2), 1) - log_n
+    apart = (torch.logsumexp(each, 1) - log_n).sum(1)
+    prior = Normal(0.0, 1.0).log_prob(z).sum(1)
+    parts = (own - together, together - apart, apart - prior)
+    return KLSplit(*(p.mean().item() for p in parts))
 
 
 # ------------------------------------------------------------------ what factors mean

@@ -455,3 +455,27 @@ def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
     ax.set(ylim=(0, 1), ylabel="score")
     ax.legend(fontsize=9, ncols=2)
     return ax
+
+
+# ------------------------------------------------------------------ 10 closing the gap
+
+
+def ladder(ax: Axes, rungs: dict[str, float]) -> Axes:
+    """Draw how far each bound is below the log likelihood, a bar for each q."""
+    names = list(rungs)[::-1]
+    ax.barh(names, [rungs[n] for n in names], fc="none", ec=GAP, hatch="///", lw=1.5)
+    for i, name in enumerate(names):
+        ax.text(rungs[name], i, f" {rungs[name]:.2f}", va="center", fontsize=10)
+    ax.set(xlabel=r"gap $\ln p(x) - L$, nats per datum")
+    return ax
+
+
+def two_gaps(ax: Axes, parts: dict[str, tuple[float, float]]) -> Axes:
+    """Draw the approximation and the amortisation gap of several encoders as stacked bars."""
+    names = list(parts)[::-1]
+    first, second = (np.array([parts[n][i] for n in names]) for i in (0, 1))
+    ax.barh(names, first, color=BOUND, ec="white", label="approximation")
+    ax.barh(names, second, left=first, color=Q, ec="white", hatch="///", label="amortisation")
+    ax.set(xlabel="nats per datum")
+    ax.legend(fontsize=9, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.25))
+    return ax

@@ -262,8 +262,8 @@ class VAE(nn.Module):
     def log_prob(self, x, eps) -> Tensor:
         """Return an estimate of ln p(x | θ) in nats (N,) from S weighted samples, eps (S, N, K).
 
-        ln (1/S) Σ_s p(x, z_s) / q(z_s | x): at most ln p(x) on average, and nearer the larger S.
-        Source: Burda, Grosse and Salakhutdinov 2016.
+        Eq. importance-bound: ln (1/S) Σ_s p(x, z_s) / q(z_s | x), at most ln p(x) on average, and
+        nearer the larger S. Source: Burda, Grosse and Salakhutdinov 2016.
         """
         x, eps = self._data(x), self._noise(x, eps)
         q = self.encoder(x)
@@ -304,6 +304,18 @@ class VAE(nn.Module):
                 "of its own for each datum"
             )
         return eps
+
+
+def linear_vae(n_columns: int, n_factors: int, *, rng) -> VAE:
+    """Return a VAE of linear networks with one σ and a diagonal q, in float64. Eq. linear-vae.
+
+    Its decoder is probabilistic PCA; nothing in it is deep. Source: Lucas, Tucker, Grosse and
+    Norouzi 2019, Don't blame the ELBO!
+    """
+    d = validate.count(n_columns, "n_columns")
+    k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
+    encoder = DiagonalGaussian(mlp([d, 2 * k], rng=rng), floor=0.0)
+    return VAE(encoder, SharedGaussian(mlp([k, d], rng=rng), floor=0.0), k).double()
 
 
 class ConditionalVAE(VAE):

@@ -12,7 +12,10 @@ from lfm.evaluation import (
     active_units,
     dci,
     few_label_accuracy,
+    gaps,
+    kl_split,
     log_likelihood,
+    log_prob_on_a_grid,
     match_factors,
     mutual_information,
     mutual_information_gap,
@@ -20,7 +23,7 @@ from lfm.evaluation import (
     reconstruct,
 )
 from lfm.factor_analysis import FactorAnalysis
-from lfm.vae import VAE, FullGaussian, SharedGaussian, mlp
+from lfm.vae import VAE, FullGaussian, SharedGaussian, linear_vae, mlp, standard_normal_kl
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(4, size=400)
@@ -96,7 +99,7 @@ def test_what_does_not_vary_matches_nothing():
 # ------------------------------------------------------------------ deep models
 
 
-def linear_vae(spread=1.5):
+def linear_model(spread=1.5):
     """A VAE that is probabilistic PCA; its q is the posterior, but for a spread that is off."""
     rng = np.random.default_rng(0)
     W, mu = rng.normal(size=(4, 2)), rng.normal(size=4)
@@ -117,27 +120,27 @@ def linear_vae(spread=1.5):
 
 
 def test_log_likelihood_is_that_of_the_exact_model():
-    vae, model = linear_vae()
+    vae, model = linear_model()
     x, _ = model.sample(50, rng=1)
     found = log_likelihood(vae, x, 20_000, rng=0)
     np.testing.assert_allclose(found, model.log_prob(x), atol=0.05)
     few = np.mean([log_likelihood(vae, x, 3, rng=s).mean() for s in range(100)])
     one = np.mean([log_likelihood(vae, x, 1, rng=s).mean() for s in range(100)])
     assert one < few < model.log_prob(x).mean()
-    exact, _ = linear_vae(spread=1.0)  # then a single weight is p(x)
+    exact, _ = linear_model(spread=1.0)  # then a single weight is p(x)
     np.testing.assert_allclose(log_likelihood(exact, x, 1, rng=0), model.log_prob(x), rtol=1e-9)
 
 
 def test_chunks_of_samples_add_up_inside_the_log(monkeypatch):
-    vae, model = linear_vae()
+    vae, model = linear_model()
     x, _ = model.sample(5, rng=1)
-    monkeypatch.setattr(evaluation, "CHUNK", 8)  # two data, one sample at a time
+    monkeypatch.setattr(evaluation, "CHUNK", 80)  # four samples at a time
     found = log_likelihood(vae, x, 4000, rng=0)
     np.testing.assert_allclose(found, model.log_prob(x), atol=0.1)
 
 
 def test_a_factor_that_says_nothing_is_not_active():
-    vae, model = linear_vae()
+    vae, model = linear_model()
     x, _ = model.sample(200, rng=1)
     assert active_units(vae, x).tolist() == [True, True]
     with torch.no_grad():
@@ -149,7 +152,7 @@ def test_a_factor_that_says_nothing_is_not_active():
 
 
 def test_a_reconstruction_is_the_mean_at_the_mean():
-    vae, model = linear_vae()
+    vae, model = linear_model()
     x, _ = model.sample(20, rng=1)
     expected = model.infer(x).mean(x) @ model.loadings.T + model.mean
     np.testing.assert_allclose(reconstruct(vae, x), expected, rtol=1e-9)
@@ -166,7 +169,107 @@ def test_a_reconstruction_is_the_mean_at_the_mean():
 )
 def test_bad_arguments_are_named(call, message):
     with pytest.raises(ValueError, match=message):
-        call(linear_vae()[0])
+        call(linear_model()[0])
+
+
+def test_a_grid_gives_the_log_likelihood_of_the_exact_model():
+    vae, model = linear_model()
+    x, _ = model.sample(30, rng=1)
+    np.testing.assert_allclose(log_prob_on_a_grid(vae, x), model.log_prob(x), atol=1e-6)
+    one = VAE.dense(3, 1, (8,), rng=0, decoder=SharedGaussian).double()
+    y = one.sample(10, rng=0)[0].numpy()
+    np.testing.assert_allclose(
+        log_prob_on_a_grid(one, y, points=2001), log_likelihood(one, y, 200_000, rng=0), atol=0.05
+    )
+    with pytest.raises(ValueError, match="vae has 3 factors; wanted 1 or 2"):
+        log_prob_on_a_grid(VAE.dense(3, 3, rng=0), y)
+
+
+@pytest.mark.equation("two-gaps")
+@pytest.mark.parametrize("spread", [1.0, 2.0])
+def test_both_gaps_are_those_of_the_closed_forms(spread):
+    """The network's q has the posterior's covariance times spread²; the posterior is correlated."""
+    vae, model = linear_model(spread)
+    x, _ = model.sample(20, rng=1)
+    G = model.infer(x).cov
+    P = np.linalg.inv(G)
+    product = 0.5 * (np.log(np.diag(P)).sum() - np.linalg.slogdet(P)[1])  # the best diagonal q
+    network = 0.5 * (2 * spread**2 - 2 - 4 * np.log(spread))  # KL of two Gaussians of equal mean
+    full = gaps(vae, x, rng=0, full=True, steps=1000, n_samples=20_000)
+    np.testing.assert_allclose(full.log_prob, model.log_prob(x), atol=1e-6)
+    assert full.approximation.mean() == pytest.approx(0, abs=0.01)
+    assert full.amortisation.mean() == pytest.approx(network, abs=0.02)
+    diagonal = gaps(vae, x, rng=0, steps=1000, n_samples=20_000)
+    assert diagonal.approximation.mean() == pytest.approx(product, abs=0.02)
+    total = full.log_prob - full.network
+    np.testing.assert_allclose(full.approximation + full.amortisation, total)
+
+
+@pytest.mark.equation("importance-bound")
+def test_the_bound_of_more_samples_is_higher_and_below_the_log_likelihood():
+    vae, model = linear_model(2.0)
+    x, _ = model.sample(50, rng=1)
+    sizes, repeats = (1, 2, 5, 20), 400
+    runs = [[log_likelihood(vae, x, s, rng=r).mean() for r in range(repeats)] for s in sizes]
+    means, errors = np.mean(runs, axis=1), np.std(runs, axis=1) / np.sqrt(repeats)
+    assert (np.diff(means) > 4 * np.hypot(errors[1:], errors[:-1])).all()
+    assert means[-1] < model.log_prob(x).mean()
+    network = 0.5 * (2 * 4 - 2 - 4 * np.log(2))
+    assert means[0] == pytest.approx(model.log_prob(x).mean() - network, abs=5 * errors[0])
+
+
+@pytest.mark.equation("linear-vae")
+def test_a_linear_vae_is_probabilistic_pca_and_trains_to_its_optimum():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 1)) @ rng.normal(size=(1, 4)) * 1.5 + 0.5 * rng.normal(size=(300, 4))
+    closed = FactorAnalysis.ppca(x, 1)
+    vae = linear_vae(4, 1, rng=0)
+    optimiser, data = torch.optim.Adam(vae.parameters()), torch.tensor(x)
+    generator = torch.Generator().manual_seed(0)
+    for t in range(2500):
+        optimiser.param_groups[0]["lr"] = 0.02 * (1 - t / 2500)
+        optimiser.zero_grad()
+        eps = torch.randn(8, 300, 1, generator=generator, dtype=torch.float64)
+        vae.loss(data, eps).backward()
+        optimiser.step()
+    decoder, var = vae.decoder.network[0], vae.decoder.log_var.exp().item()
+    W, mu = decoder.weight.detach().numpy(), decoder.bias.detach().numpy()
+    model = FactorAnalysis(W, mu, np.full(4, var), isotropic=True)
+    np.testing.assert_allclose(log_prob_on_a_grid(vae, x[:20]), model.log_prob(x[:20]), atol=1e-6)
+    assert closed.log_prob(x).mean() - model.log_prob(x).mean() < 1e-3
+    assert var == pytest.approx(closed.noise[0], rel=0.01)
+    bound = log_likelihood(vae, x, 1000, rng=0).mean()
+    assert bound == pytest.approx(closed.log_prob(x).mean(), abs=1e-3)
+
+
+@pytest.mark.equation("beta-bound")
+def test_the_parts_of_the_divergence_are_those_of_known_codes():
+    vae = VAE.dense(3, 2, (4,), rng=0).double()
+    encoder = vae.encoder.network = mlp([3, 4], rng=0).double()[0]
+    x = RNG.normal(size=(1500, 3))
+
+    def split(weights, log_var):
+        with torch.no_grad():
+            encoder.weight.zero_()
+            encoder.weight[:2] = torch.tensor(weights)
+            encoder.bias.copy_(torch.tensor([0.0, 0.0, log_var, log_var], dtype=torch.float64))
+        parts = kl_split(vae, x, rng=0)
+        mean = standard_normal_kl(vae.infer(x)).mean().item()
+        assert sum(parts) == pytest.approx(mean, abs=0.15)
+        return parts
+
+    nothing = split([[0.0] * 3] * 2, 0.0)  # q is the prior
+    np.testing.assert_allclose(nothing, 0, atol=0.02)
+    # q(z) is N(0, 1) in each code: the information is that of a Gaussian channel
+    apart = split([[0.8, 0.0, 0.0], [0.0, 0.8, 0.0]], np.log(0.36))
+    assert apart.mutual_information == pytest.approx(-np.log(0.36), abs=0.1)
+    assert apart.total_correlation == pytest.approx(0, abs=0.1)
+    assert apart.dimension_wise == pytest.approx(0, abs=0.05)
+    # both codes say the same: correlated by 0.64
+    same = split([[0.8, 0.0, 0.0], [0.8, 0.0, 0.0]], np.log(0.36))
+    assert same.total_correlation == pytest.approx(-0.5 * np.log(1 - 0.64**2), abs=0.1)
+    with pytest.raises(ValueError, match="encoder with a full covariance"):
+        kl_split(VAE.dense(3, 2, rng=0, encoder=FullGaussian), x, rng=0)
 
 
 # ------------------------------------------------------------------ what factors mean

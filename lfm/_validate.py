@@ -153,6 +153,11 @@ def scalar(a, name: str, low: float = -np.inf, *, strict: bool = False) -> float
     return float(a)
 
 
+def torch_seed(rng) -> int:
+    """Return the seed for a generator of torch's, drawn from a generator or a seed."""
+    return int(generator(rng).integers(2**62))
+
+
 def generator(rng, name: str = "rng") -> np.random.Generator:
     """Return the generator that was passed, or a new one from a seed."""
     if isinstance(rng, np.random.Generator):

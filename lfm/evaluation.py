@@ -11,7 +11,7 @@ from scipy.special import entr, rel_entr
 from torch.distributions import MultivariateNormal, Normal
 
 from lfm import _validate as validate
-from lfm.vae import VAE, reparametrise, standard_normal_kl
+from lfm.vae import VAE
 
 Array = np.ndarray
 
@@ -91,7 +91,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     x, n_samples = validate.data(x), validate.count(n_samples, "n_samples")
     like = next(vae.parameters())
     generator = torch.Generator(like.device)
-    generator.manual_seed(int(validate.generator(rng).integers(2**62)))
+    generator.manual_seed(validate.torch_seed(rng))
     width = max(x.shape[1], vae.n_factors)
     rows = max(1, min(len(x), CHUNK // width))
     depth = max(1, CHUNK // (rows * width))
@@ -155,14 +155,10 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
     log_cell = vae.n_factors * math.log(at[1] - at[0])
     log_prior = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1) + log_cell
     x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
-    z = torch.as_tensor(z).to(x)
+    z, log_prior = torch.as_tensor(z).to(x), torch.as_tensor(log_prior, device=x.device)
     rows = max(1, CHUNK // (len(z) * x.shape[1]))
     parts = [
-        torch.logsumexp(
-            vae.likelihood(z[:, None]).log_prob(batch).double()
-            + torch.as_tensor(log_prior)[:, None],
-            0,
-        )
+        torch.logsumexp(vae.likelihood(z[:, None]).log_prob(batch).double() + log_prior[:, None], 0)
         for batch in x.split(rows)
     ]
     return torch.cat(parts).cpu().numpy()
@@ -177,35 +173,35 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     """
     x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
-    generator = torch.Generator().manual_seed(int(validate.generator(rng).integers(2**62)))
+    generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     k = vae.n_factors
 
     def noise(s: int) -> torch.Tensor:
         return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype)
 
     def bound(q, eps) -> torch.Tensor:
-        log_lik = vae.likelihood(reparametrise(q, eps)).log_prob(x).mean(0)
-        return log_lik - standard_normal_kl(q)
+        explained, divergence = vae.terms_of(q, x, eps)
+        return explained - divergence
 
     with torch.no_grad():
         q = vae.infer(x)
     mean, log_std = q.mean.clone().requires_grad_(), q.stddev.log().clone().requires_grad_()
     below = torch.zeros(len(x), k, k, dtype=x.dtype).requires_grad_()
+    own = [mean, log_std, below] if full else [mean, log_std]
 
     def free() -> MultivariateNormal:
         factor = torch.diag_embed(log_std.exp()) + (torch.tril(below, -1) if full else 0)
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
-    optimiser = torch.optim.Adam([mean, log_std, below], lr=0.03)
+    optimiser = torch.optim.Adam(own, lr=0.03)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
         optimiser.zero_grad()
-        (-bound(free(), noise(8)).sum()).backward()
+        (-bound(free(), noise(8)).sum()).backward(inputs=own)  # the networks stay as they are
         optimiser.step()
     with torch.no_grad():
         eps = noise(n_samples)
         best, network = bound(free(), eps), bound(q, eps)
-    vae.zero_grad()
     return Gaps(log_prob_on_a_grid(vae, x.numpy()), *(a.double().numpy() for a in (best, network)))
 
 

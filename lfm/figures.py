@@ -289,15 +289,21 @@ def estimate(ax: Axes, truth: Array, mean: Array, std: float, *, name: str = "z"
 
 def grouped_bars(ax: Axes, groups: dict[str, Array], names) -> Axes:
     """Draw several values for each name side by side; the first group is the truth, black."""
-    width = 0.8 / len(groups)
-    colors = (TRUTH, THETA, Q, BOUND)
+    _side_by_side(ax, groups, (TRUTH, THETA, Q, BOUND))
+    ax.set_xticks(np.arange(len(names)), names, rotation=30, ha="right")
+    ax.legend()
+    return ax
+
+
+def _side_by_side(ax: Axes, groups: dict[str, Array], colors) -> list[Array]:
+    """Draw the bars of each group beside each other; return where they stand."""
+    width, places = 0.8 / len(groups), []
     hatches = ("", "", "///", "...")
     for i, (label, values) in enumerate(groups.items()):
         at = np.arange(len(values)) + (i - (len(groups) - 1) / 2) * width
         ax.bar(at, values, width, label=label, color=colors[i], hatch=hatches[i], ec="white")
-    ax.set_xticks(np.arange(len(names)), names, rotation=30, ha="right")
-    ax.legend()
-    return ax
+        places.append(at)
+    return places
 
 
 def accuracies(ax: Axes, n_labels, table: dict[str, Array]) -> Axes:
@@ -441,14 +447,9 @@ def two_terms(ax: Axes, trace) -> Axes:
 
 def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
     """Draw measures (seeds, len(names)) of several models: means as bars, each seed as a dot."""
-    width = 0.8 / len(table)
-    colors = (DATA, THETA, Q, BOUND)
-    hatches = ("", "", "///", "...")
-    for i, (label, values) in enumerate(table.items()):
-        at = np.arange(len(names)) + (i - (len(table) - 1) / 2) * width
-        ax.bar(
-            at, values.mean(0), width, label=label, color=colors[i], hatch=hatches[i], ec="white"
-        )
+    means = {label: values.mean(0) for label, values in table.items()}
+    places = _side_by_side(ax, means, (DATA, THETA, Q, BOUND))
+    for at, values in zip(places, table.values(), strict=True):
         for run in values:
             ax.plot(at, run, ".", color="black", ms=4)
     ax.set_xticks(np.arange(len(names)), names)

@@ -49,8 +49,7 @@ def sample(mean, scale, eps) -> Tensor:
     `scale` is a factor of the covariance, L Lᵀ = Σ, and not Σ: standard deviations (K,) where it is
     diagonal, else its lower Cholesky factor (K, K). Raises `ValueError` or `TypeError` for others.
     """
-    mean, scale, eps = _gaussian(mean, scale, eps)
-    return mean + (eps * scale if scale.ndim == 1 else eps @ scale.T)
+    return _moved(*_gaussian(mean, scale, eps))
 
 
 def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
@@ -61,7 +60,7 @@ def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
     average is wrong. Raises `ValueError` where f is not a differentiable function of z.
     """
     mean, scale, eps = _gaussian(mean, scale, eps)
-    z = sample(mean, scale, eps).requires_grad_()
+    z = _moved(mean, scale, eps).requires_grad_()
     with torch.enable_grad():
         values = _values(f, z)
         if not values.requires_grad:
@@ -80,7 +79,7 @@ def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None =
     any b leaves the average as it is, if b_s does not depend on z_s: `leave_one_out` is such a one.
     """
     mean, scale, eps = _gaussian(mean, scale, eps)
-    values = _values(f, sample(mean, scale, eps)).detach()
+    values = _values(f, _moved(mean, scale, eps)).detach()
     if baseline is not None:
         values = values - torch.as_tensor(baseline(values), dtype=torch.float64)
     if scale.ndim == 1:
@@ -145,6 +144,10 @@ def _gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:
     if eps.ndim != 2 or eps.shape[1] != k or len(eps) == 0:
         raise ValueError(f"eps has shape {tuple(eps.shape)}; wanted (S, {k}), one row a sample")
     return mean, scale, eps
+
+
+def _moved(mean: Tensor, scale: Tensor, eps: Tensor) -> Tensor:
+    return mean + (eps * scale if scale.ndim == 1 else eps @ scale.T)
 
 
 def _values(f: Function, z: Tensor) -> Tensor:

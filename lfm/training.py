@@ -22,7 +22,7 @@ import torch
 from tqdm.auto import tqdm
 
 from lfm import _validate as validate
-from lfm import data, figures
+from lfm import data
 from lfm.vae import VAE, BernoulliPixels, build, spec
 
 Tensor = torch.Tensor
@@ -124,7 +124,7 @@ class _Run:
         self.fingerprint = _fingerprint(self.x)
         self._rehearse()
         self.generator = torch.Generator(self.device)
-        self.generator.manual_seed(int(validate.generator(rng).integers(2**62)))
+        self.generator.manual_seed(validate.torch_seed(rng))
         on_gpu = self.device.type == "cuda"
         self.optimiser = torch.optim.Adam(
             vae.parameters(), lr=self.lr, fused=True, capturable=on_gpu
@@ -134,9 +134,13 @@ class _Run:
         self.losses = torch.zeros(self.per_epoch, 2, device=self.device)  # explained, divergence
         self.epoch = self.step = 0
         self.first = None  # the first batch's bound
-        self.whole = True
         self.trace = Trace()
         self.replay = None
+
+    @property
+    def whole(self) -> bool:
+        """Whether no epoch was cut short."""
+        return self.step == self.epoch * self.per_epoch
 
     # -------------------------------------------------------------- one step
 
@@ -160,16 +164,24 @@ class _Run:
             ) from None
 
     def batch(self, rows: Tensor) -> Tensor:
-        x = _unit(self.x.index_select(0, rows), self.dtype)
+        return self._drawn(self.x.index_select(0, rows), self.generator)
+
+    def _drawn(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return data as the networks see them: numbers, or bits drawn anew."""
+        x = _unit(x, self.dtype)
         if self.binarise:
-            x = (torch.rand(x.shape, generator=self.generator, device=x.device) < x).to(x)
+            x = (torch.rand(x.shape, generator=generator, device=x.device) < x).to(x)
         return x
+
+    def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one draw of noise for each datum (1, N, K)."""
+        shape = (1, len(x), self.vae.n_factors)
+        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
 
     def forward_and_back(self) -> Tensor:
         """One gradient step on the rows that `self.rows` holds; return the two terms' means."""
         x = self.batch(self.rows)
-        shape = (1, len(x), self.vae.n_factors)
-        eps = torch.randn(shape, generator=self.generator, device=x.device, dtype=x.dtype)
+        eps = self._noise(x, self.generator)
         # No cache of converted weights: a recorded graph would go on using the first ones.
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
@@ -192,7 +204,7 @@ class _Run:
             self.losses[i] = step()
         self._check(self.losses[:todo], before)
         explained, divergence = self.losses[:todo].double().mean(0).tolist()
-        self.epoch, self.step, self.whole = self.epoch + 1, self.step + todo, todo == self.per_epoch
+        self.epoch, self.step = self.epoch + 1, self.step + todo
         self.trace.explained.append(explained)
         self.trace.divergence.append(divergence)
         self.trace.bound.append(explained - divergence)
@@ -225,14 +237,9 @@ class _Run:
         generator = torch.Generator(self.device).manual_seed(0)
         total = 0.0
         for start in range(0, len(self.held_out), VALIDATION_ROWS):
-            x = self.held_out[start : start + VALIDATION_ROWS]
-            x = _unit(x, self.dtype)
-            if self.binarise:
-                uniform = torch.rand(x.shape, generator=generator, device=x.device)
-                x = (uniform < x).to(x)
-            shape = (1, len(x), self.vae.n_factors)
-            eps = torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-            total += self.vae.lower_bound(x, eps).double().sum().item()
+            x = self._drawn(self.held_out[start : start + VALIDATION_ROWS], generator)
+            bounds = self.vae.lower_bound(x, self._noise(x, generator))
+            total += bounds.double().sum().item()
         return total / len(self.held_out)
 
     # -------------------------------------------------------------- CUDA graph
@@ -504,6 +511,8 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _train_from_shell(options) -> None:
+    from lfm import figures  # only here, for it takes its time
+
     if options.full and options.data == "digits":
         raise ValueError("--full is for mnist and fashion; digits is whole already")
     images = SETS[options.data](**({"full": True} if options.full else {}))

@@ -241,7 +241,10 @@ class VAE(nn.Module):
     def terms(self, x, eps) -> tuple[Tensor, Tensor]:
         """Return E_q[ln p(x | z)], estimated by the noise eps (S, N, K), and KL(q ‖ p(z)): (N,)."""
         x, eps = self._data(x), self._noise(x, eps)
-        q = self.encoder(x)
+        return self.terms_of(self.encoder(x), x, eps)
+
+    def terms_of(self, q: Distribution, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the same two terms for any Gaussian q over the factors of each datum."""
         log_lik = self._explained(reparametrise(q, eps), x)  # (S, N)
         return log_lik.mean(0), standard_normal_kl(q)
 
@@ -452,7 +455,7 @@ def _image_size(size) -> int:
 @contextmanager
 def _seeded(rng):
     """Let torch's layers draw their weights from `rng`, and leave its random state as it was."""
-    seed = int(validate.generator(rng).integers(2**62))
+    seed = validate.torch_seed(rng)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logit, logsumexp, xlogy
+from scipy.special import expit, logit, logsumexp, xlogy
 
 from lfm import _validate as validate
 from lfm.distributions import Bernoulli
@@ -227,7 +227,7 @@ class BinaryFactors:
     def _sweep(self, m: Array, drive: Array) -> Array:
         """Update m (K, n) row by row, in place: each the best for what the others are now."""
         for k, row in enumerate(self._overlap):
-            m[k] = sigmoid(drive[k] - row @ m)
+            m[k] = expit(drive[k] - row @ m)
         return m
 
     def _converge(self, m: Array, drive: Array) -> Array:
@@ -258,12 +258,6 @@ class BinaryFactors:
         weights = self.loadings / self.noise
         for rows in _chunks(len(x), len(self.mean) + 2 * len(s)):
             yield rows, (x[rows] - self.mean) @ weights @ s.T + const
-
-
-def sigmoid(a: Array) -> Array:
-    """Return 1 / (1 + e^-a)."""
-    with np.errstate(over="ignore"):  # e^-a = inf gives 0, as it should
-        return 1 / (1 + np.exp(-a))
 
 
 def _chunks(n: int, row: int):

@@ -1,8 +1,9 @@
-"""What the exercises are checked with: `check("lower-bound", my_function)`.
+"""What exercises and quizzes are checked with: `check("lower-bound", my_function)`.
 
-An answer is a function. It is called on several random inputs and compared with a reference; where
-it fails, it is compared with the mistakes that are known, so that the verdict can say which one it
-looks like. The reference's values are never shown. Everything runs offline, from a fixed seed.
+The answer to an exercise is a function. It is called on several random inputs and compared with a
+reference; where it fails, it is compared with the mistakes that are known, so that the verdict can
+say which one it looks like. The reference's values are never shown. The answer to a quiz is a
+letter, `check("which-question", "a")`. Everything runs offline, from a fixed seed.
 """
 
 import inspect
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lfm import _exercises
+from lfm import _exercises, _quizzes
 
 Array = np.ndarray
 
@@ -39,14 +40,23 @@ def exercises(chapter: str | None = None) -> list[str]:
     return [e.name for e in _exercises.ALL if chapter in (None, e.chapter)]
 
 
-def check(name: str, answer: Callable) -> Verdict:
-    """Return the verdict on an answer. Never raises for what the answer does.
+def quizzes(chapter: str | None = None) -> list[str]:
+    """Return the names of the quizzes, of all chapters or of one ("00" to "11")."""
+    return [q.name for q in _quizzes.ALL if chapter in (None, q.chapter)]
 
-    Raises `ValueError` only for a name that is no exercise.
+
+def check(name: str, answer: Callable | str) -> Verdict:
+    """Return the verdict on an answer, a function or a letter. Never raises for what it does.
+
+    Raises `ValueError` only for a name that is neither an exercise nor a quiz.
     """
+    quiz = next((q for q in _quizzes.ALL if q.name == name), None)
+    if quiz is not None:
+        return _mark(quiz, answer)
     exercise = next((e for e in _exercises.ALL if e.name == name), None)
     if exercise is None:
-        raise ValueError(f"name is {name!r}; wanted one of {', '.join(exercises())}")
+        known = ", ".join(exercises() + quizzes())
+        raise ValueError(f"name is {name!r}; wanted one of {known}")
     if answer is None or answer is ...:
         return Verdict(False, "the answer is still empty: write the function, then check again")
     if not callable(answer):
@@ -55,6 +65,21 @@ def check(name: str, answer: Callable) -> Verdict:
     if problem is None:
         return Verdict(True, exercise.praise)
     return Verdict(False, problem)
+
+
+def _mark(quiz: "_quizzes.Quiz", answer) -> Verdict:
+    """Return the verdict on the answer to a quiz: the reply to the option that was chosen."""
+    letters = list(quiz.options)
+    wanted = f"{', '.join(letters[:-1])} or {letters[-1]}"
+    if answer is None or answer is ...:
+        return Verdict(False, f'no answer yet: put {wanted} in place of the dots, as in "a"')
+    if not isinstance(answer, str):
+        what = "function" if callable(answer) else type(answer).__name__
+        return Verdict(False, f'this is a quiz: wanted {wanted}, as in "a", and not a {what}')
+    option = quiz.options.get(answer.strip().lower())
+    if option is None:
+        return Verdict(False, f"there is no option {answer[:20]!r}; wanted {wanted}")
+    return Verdict(answer.strip().lower() == quiz.right, option.reply)
 
 
 def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:

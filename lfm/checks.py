@@ -4,13 +4,21 @@ The answer to an exercise is a function. It is called on several random inputs a
 reference; where it fails, it is compared with the mistakes that are known, so that the verdict can
 say which one it looks like. The reference's values are never shown. The answer to a quiz is a
 letter, `check("which-question", "a")`. Everything runs offline, from a fixed seed.
+
+    python -m lfm.checks exam --seed 7
+
+writes an exam with its key: questions whose numbers are drawn from the seed.
 """
 
+import argparse
 import inspect
+import os
 import re
+import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -65,6 +73,20 @@ def check(name: str, answer: Callable | str) -> Verdict:
     if problem is None:
         return Verdict(True, exercise.praise)
     return Verdict(False, problem)
+
+
+def exam(
+    seed: int, chapters: Sequence[str] | None = None, questions: int | None = None
+) -> tuple[str, str]:
+    """Return an exam: the paper and its key, in markdown. The same seed gives the same exam.
+
+    `chapters` are some of "01" to "10", all of them where None. `questions` are spread over them as
+    evenly as possible; where None there is one a chapter. Raises `ValueError` for a chapter without
+    questions and for more questions than there are.
+    """
+    from lfm import _exams  # only here, for it needs every module of the course
+
+    return tuple(_exams.exam(seed, chapters, questions))
 
 
 def _mark(quiz: "_quizzes.Quiz", answer) -> Verdict:
@@ -148,3 +170,64 @@ def _shapes(exercise: "_exercises.Exercise", inputs: tuple) -> str:
 
 def _same(a, b) -> bool:
     return np.array_equal(a, b, equal_nan=True) if isinstance(b, np.ndarray) else a == b
+
+
+# ------------------------------------------------------------------ from the shell
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Write an exam and its key. Exit status 2 for wrong arguments, 1 where nothing was written."""
+    parser = argparse.ArgumentParser(prog="python -m lfm.checks")
+    command = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "exam",
+        help="write an exam and its key",
+        description="Write exam-SEED.md and exam-SEED-key.md. The same seed gives the same exam.",
+    )
+    command.add_argument("--seed", type=int, required=True, help="what all numbers are drawn from")
+    command.add_argument("--chapters", metavar="01,02,...", help="default: 01 to 10")
+    command.add_argument("--questions", type=int, metavar="N", help="default: one a chapter")
+    command.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="default: here")
+    command.add_argument("--force", action="store_true", help="replace files that are there")
+    options = parser.parse_args(arguments)
+    chapters = options.chapters and [c.strip().zfill(2) for c in options.chapters.split(",")]
+    try:
+        paper, key = exam(options.seed, chapters, options.questions)
+    except ValueError as error:
+        command.error(str(error))
+    texts = {
+        options.out / f"exam-{options.seed}.md": paper,
+        options.out / f"exam-{options.seed}-key.md": key,
+    }
+    there = [str(path) for path in texts if path.exists()]
+    if there and (not options.force or any(path.is_dir() for path in texts)):
+        command.error(
+            f"{' and '.join(there)} exists already; --force replaces, --out goes elsewhere"
+        )
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        _write(texts)
+    except OSError as error:
+        raise SystemExit(f"{command.prog}: nothing was written: {error}") from None
+    for path in texts:
+        print(f"wrote {path.resolve()}")
+
+
+def _write(texts: dict[Path, str]) -> None:
+    """Write all files or none: beside their places first, and renamed when all are complete."""
+    mark = f".{uuid.uuid4().hex}.part"
+    parts = {path: path.with_name(path.name + mark) for path in texts}
+    try:
+        for path, text in texts.items():
+            with open(parts[path], "w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, part in parts.items():
+            os.replace(part, path)
+    finally:
+        for part in parts.values():
+            part.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -101,15 +101,16 @@ def _pose(template: Template, seed: int) -> Posed:
     rng = np.random.default_rng([seed, *template.name.encode()])
     for _ in range(DRAWS):
         posed = template.pose(rng)
-        if posed is not None and not _reveals(posed):
+        if posed is not None and _is_fit(posed):
             return posed
     raise RuntimeError(f"{template.name}: no fit numbers in {DRAWS} draws")
 
 
-def _reveals(posed: Posed) -> bool:
-    """Tell whether an answer stands among the numbers of its own question."""
+def _is_fit(posed: Posed) -> bool:
+    """Tell whether no answer is lost in rounding, or stands among the numbers of its question."""
     shown = {float(n) for n in re.findall(NUMBER, _question(posed))}
-    return any(abs(float(written(a.value))) in shown for a in posed.asks)
+    values = [abs(float(written(a.value))) for a in posed.asks]
+    return min(values) >= 0.01 and shown.isdisjoint(values)
 
 
 def _question(posed: Posed) -> str:

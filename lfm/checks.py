@@ -189,7 +189,9 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="default: here")
     command.add_argument("--force", action="store_true", help="replace files that are there")
     options = parser.parse_args(arguments)
-    chapters = options.chapters and [c.strip().zfill(2) for c in options.chapters.split(",")]
+    chapters = None
+    if options.chapters is not None:
+        chapters = [chapter.strip().zfill(2) for chapter in options.chapters.split(",")]
     try:
         paper, key = exam(options.seed, chapters, options.questions)
     except ValueError as error:

@@ -1,0 +1,479 @@
+"""Exams: the key is right by an independent route, the paper keeps it, and files are whole or none.
+
+The routes below read the numbers out of the question, as a student would, and use formulas, sums
+and integrals written here; the key was computed by the package.
+"""
+
+import errno
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.special import expit, logit
+from scipy.stats import gamma, norm
+
+from lfm import _exams, checks
+
+ROOT = Path(__file__).parent.parent
+NAMES = [t.name for t in _exams.ALL]
+CHAPTERS = [f"{c:02d}" for c in range(1, 11)]
+TEMPLATES = {t.name: t for t in _exams.ALL}
+SEEDS = range(8)
+
+
+def numbers(text: str) -> list[float]:
+    return [float(n) for n in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?", text)]
+
+
+def rows(text: str) -> dict[str, list[int]]:
+    """Return the rows of a markdown table of 0 and 1."""
+    lines = re.findall(r"^\| (factor|code \d) \| (.*) \|$", text, flags=re.M)
+    return {name: [int(v) for v in values.split(" | ")] for name, values in lines}
+
+
+# ------------------------------------------------------------------ by another route
+
+
+def bound_of_a_table(text):
+    j, q = np.reshape(numbers(text)[3:], (2, 3))
+    posterior = j / j.sum()
+    divergence = sum(q * np.log(q / posterior))
+    return np.log(j.sum()), np.log(j.sum()) - divergence, divergence
+
+
+def divergence_both_ways(text):
+    q, p = np.reshape(numbers(text), (2, 2))
+    return sum(q * np.log(q / p)), sum(p * np.log(p / q))
+
+
+def iteration_of_two_bells(text):
+    x, theta = np.array(numbers(text)[4:7]), numbers(text)[7]
+    r = norm.pdf(x - theta) / (norm.pdf(x) + norm.pdf(x - theta))
+    return r[0], r[1], np.average(x, weights=r)
+
+
+def slope_by_fisher(text):
+    x, theta, h = np.array(numbers(text)[3:6]), numbers(text)[6], 1e-5
+    up, down = (
+        np.log(0.5 * norm.pdf(x) + 0.5 * norm.pdf(x - t)).sum() for t in (theta + h, theta - h)
+    )
+    return ((up - down) / (2 * h),)
+
+
+def learning_of_a_mixture(text):
+    r, x = np.reshape(numbers(text), (2, 4))
+    mean = np.average(x, weights=r)
+    return r.mean(), mean, np.average(x**2, weights=r) - mean**2
+
+
+def covariance_with_a_prior(text):
+    d, n, a, c, _, b, dof, p, _, _, s = numbers(text)
+    below = n + dof + d + 1
+    return (a + p) / below, (b + s) / below, c / below
+
+
+def posterior_of_an_ability(text):
+    w, mean, psi, x = np.reshape(numbers(text)[2:], (4, 2))
+    grid = np.linspace(-30, 30, 200_001)
+    log_p = -0.5 * grid**2 - sum((x[i] - mean[i] - w[i] * grid) ** 2 / psi[i] / 2 for i in (0, 1))
+    p = np.exp(log_p - log_p.max())
+    at = np.average(grid, weights=p)
+    return np.average((grid - at) ** 2, weights=p), at
+
+
+def free_parameters(text):
+    d, k = map(int, numbers(text))
+    W, psi = np.random.default_rng(0).normal(size=(d, k)), np.ones(d)
+
+    def density(theta):  # what the density depends on: mean and covariance
+        W, psi, mean = theta[: d * k].reshape(d, k), theta[d * k : d * k + d], theta[d * k + d :]
+        return np.append((W @ W.T + np.diag(psi))[np.tril_indices(d)], mean)
+
+    theta = np.concatenate([W.ravel(), psi, np.zeros(d)])
+    slopes = [
+        (density(theta + 1e-5 * e) - density(theta - 1e-5 * e)) / 2e-5 for e in np.eye(len(theta))
+    ]
+    return len(theta), np.linalg.matrix_rank(np.array(slopes), tol=1e-6)
+
+
+def probabilistic_pca(text):
+    lam = sorted(numbers(text), reverse=True)
+    noise = (lam[2] + lam[3]) / 2
+    return noise, lam[0] - noise, lam[1] - noise
+
+
+def mean_and_precision(text):
+    x = np.array(numbers(text)[:3])
+    mu_0, strength, a_0, b_0, a, b = numbers(text)[5:]
+    prec = (strength + 3) * a / b
+    mean = (strength * mu_0 + x.sum()) / (strength + 3)
+
+    def slope_in_tau(mu):  # -∂ ln p(X, μ, τ)/∂τ without the ln τ terms, averaged over q(μ)
+        return (
+            (((x - mu) ** 2).sum() + strength * (mu - mu_0) ** 2)
+            / 2
+            * norm.pdf(mu, mean, prec**-0.5)
+        )
+
+    rate = b_0 + quad(slope_in_tau, mean - 12 * prec**-0.5, mean + 12 * prec**-0.5)[0]
+    return mean, prec, a_0 + 2, rate
+
+
+def too_narrow(text):
+    a, c, _, b = numbers(text)
+    return a - c**2 / b, -0.5 * np.log(1 - c**2 / (a * b))
+
+
+def one_sweep(text):
+    n = numbers(text)
+    w, var, pi, x = np.reshape(n[:4], (2, 2)), n[4], n[5:7], np.array(n[7:9])
+    m = [None, n[10]]
+    for k in (0, 1):
+
+        def average(z, k=k):  # E over the other switch of ln p(x, z)
+            other = [norm.logpdf(x, z * w[k] + s * w[1 - k], var**0.5).sum() for s in (0, 1)]
+            return (1 - m[1 - k]) * other[0] + m[1 - k] * other[1]
+
+        m[k] = expit(logit(pi[k]) + average(1) - average(0))
+    return m
+
+
+def all_four_states(text):
+    p, r, v, w, var, x = numbers(text)
+    joint = {
+        (i, j): (p if i else 1 - p) * (r if j else 1 - r) * norm.pdf(x, i * v + j * w, var**0.5)
+        for i in (0, 1)
+        for j in (0, 1)
+    }
+    total = sum(joint.values())
+    return np.log(total), *(sum(v for s, v in joint.items() if s[k]) / total for k in (0, 1))
+
+
+def two_estimators(text):
+    m, std, *eps = numbers(text)[:5]
+    z = [m + std * e for e in eps]
+    path, score = [2 * v for v in z], [v**2 * (v - m) / std**2 for v in z]
+    return [f(t) for t in (path, score) for f in (np.mean, lambda t: np.std(t, ddof=1) / 3**0.5)]
+
+
+def correlated_sample(text):
+    e_1, e_2, m_1, m_2, a, c, _, b = numbers(text)
+    return m_1 + a**0.5 * e_1, m_2 + c / a**0.5 * e_1 + (b - c**2 / a) ** 0.5 * e_2
+
+
+def batch_for_the_whole(text):
+    _, n, *terms, kl = numbers(text)
+    return (n * np.mean(terms) - kl,)
+
+
+def divergence_from_the_prior(text):
+    mean, log_var = np.reshape(numbers(text), (2, 2))
+    std = np.sqrt(np.exp(log_var))
+
+    def excess(z, m, s):
+        return norm.pdf(z, m, s) * (norm.logpdf(z, m, s) - norm.logpdf(z))
+
+    parts = [
+        quad(excess, m - 12 * s, m + 12 * s, (m, s))[0] for m, s in zip(mean, std, strict=True)
+    ]
+    return sum(parts), mean[0] + std[0]
+
+
+def narrow_pixels(text):
+    mean, std, x = np.reshape(numbers(text), (3, 2))
+    return (norm.logpdf(x, mean, std).sum(),)
+
+
+def gap_of_two_codes(text):
+    def entropy(*columns):
+        p = np.array(list(Counter(zip(*columns, strict=True)).values())) / 8
+        return -(p * np.log(p)).sum()
+
+    table = rows(text)
+    factor = table["factor"]
+    one, two = (
+        entropy(table[c]) + entropy(factor) - entropy(table[c], factor)
+        for c in ("code 1", "code 2")
+    )
+    return one, two, (one - two) / entropy(factor)
+
+
+def neighbours_on_a_map(text):
+    at = [(float(c), kind) for c, kind in re.findall(r"([\d.]+) \((cat|dog)\)", text)]
+    same = [min((o for o in at if o != p), key=lambda o: abs(o[0] - p[0]))[1] == p[1] for p in at]
+    return (sum(same) / 6,)
+
+
+def what_a_product_loses(text):
+    a, b, c, d, var = numbers(text)
+    p, r, off = 1 + (a**2 + c**2) / var, 1 + (b**2 + d**2) / var, (a * b + c * d) / var
+    return 0.5 * np.log(p * r / (p * r - off**2)), r / (p * r - off**2)
+
+
+def average_inside_the_log(text):
+    w = numbers(text)
+    return np.mean(np.log(w)), np.log(np.mean(w))
+
+
+def which_columns_die(text):
+    *lam, var = numbers(text)
+
+    def log_p(v):  # E ln N(x; 0, v) in a direction of variance lam[0]
+        return -0.5 * (np.log(2 * np.pi * v) + lam[0] / v)
+
+    return sum(v > var for v in lam), log_p(lam[0]) - log_p(var)
+
+
+ROUTES = {name: globals()[name.replace("-", "_")] for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_key_is_right_by_another_route(name, seed):
+    posed = _exams._pose(TEMPLATES[name], seed)
+    found, wanted = [float(_exams.written(a.value)) for a in posed.asks], ROUTES[name](posed.text)
+    assert len(found) == len(wanted)
+    assert np.abs(np.subtract(found, wanted)).max() <= 0.0005 + 1e-6, (found, wanted)
+
+
+def test_the_update_of_the_shape_is_that_of_the_best_gamma():
+    """The route above takes the shape for granted; here it is fitted: q(τ) ∝ exp E[ln p]."""
+    text = _exams._pose(TEMPLATES["mean-and-precision"], 3).text
+    _, _, shape, rate = mean_and_precision(text)
+    x, (mu_0, strength, a_0, b_0) = np.array(numbers(text)[:3]), numbers(text)[5:9]
+    mean, prec = mean_and_precision(text)[:2]
+    mu = norm(mean, prec**-0.5).ppf((np.arange(20_000) + 0.5) / 20_000)
+
+    def averaged(tau):
+        terms = norm.logpdf(x[:, None], mu, tau**-0.5).sum(0)
+        terms += norm.logpdf(mu, mu_0, (strength * tau) ** -0.5)
+        return terms.mean() + gamma.logpdf(tau, a_0, scale=1 / b_0)
+
+    offsets = [averaged(t) - gamma.logpdf(t, shape, scale=1 / rate) for t in (0.3, 1.0, 3.0)]
+    assert np.ptp(offsets) < 2e-3  # the same function of τ, but for a constant
+
+
+# ------------------------------------------------------------------ paper and key
+
+
+def sections(text: str) -> list[str]:
+    return re.split(r"^## ", text, flags=re.M)[1:]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_answer_stands_in_the_paper(seed):
+    paper, key = checks.exam(seed, questions=len(NAMES))
+    for question, answers in zip(sections(paper), sections(key), strict=True):
+        values = re.findall(r"\*\*(-?[\d.]+)\*\*", answers)
+        asked = {float(n) for n in re.findall(r"\d+(?:\.\d+)?", question.split("\n", 1)[1])}
+        assert values
+        assert not asked & {abs(float(v)) for v in values}
+        for value in values:
+            if "." in value:
+                assert value not in paper
+    for template in _exams.ALL:
+        assert _exams._pose(template, seed).because not in paper
+        assert template.name not in paper
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_answers_are_large_enough_to_survive_rounding(seed):
+    for template in _exams.ALL:
+        values = [a.value for a in _exams._pose(template, seed).asks]
+        assert all(np.isfinite(values))
+        assert min(map(abs, values)) >= 0.0095, template.name
+
+
+def test_two_seeds_give_two_exams_and_one_seed_the_same():
+    (paper, key), (other, other_key) = checks.exam(7), checks.exam(8)
+    assert (paper, key) == checks.exam(7)
+    assert paper != other
+    assert key != other_key
+    whole, others = (sections(checks.exam(seed, questions=23)[1]) for seed in (7, 8))
+    assert not set(whole) & set(others)  # every single question differs
+
+
+def test_a_question_does_not_depend_on_what_else_is_asked():
+    whole, part = checks.exam(5, questions=23)[0], checks.exam(5, ["04"], 3)[0]
+    strip = [s.split("\n", 1)[1].strip() for s in sections(whole)]
+    assert all(s.split("\n", 1)[1].strip() in strip for s in sections(part))
+
+
+def test_questions_are_spread_over_the_chapters_that_were_asked_for():
+    for seed in SEEDS:
+        chapters = re.findall(r"\(chapter (\d\d),", checks.exam(seed)[1])
+        assert chapters == CHAPTERS
+        chapters = re.findall(r"\(chapter (\d\d),", checks.exam(seed, ["07", "04"], 4)[1])
+        assert chapters == ["04", "04", "07", "07"]
+    drawn = {n for s in range(30) for n in re.findall(r"· (\S+) \(", checks.exam(s)[1])}
+    assert drawn == set(NAMES)  # every template has its turn
+
+
+def test_every_chapter_has_two_templates_and_no_name_is_used_twice():
+    counts = Counter(t.chapter for t in _exams.ALL)
+    assert sorted(counts) == CHAPTERS
+    assert min(counts.values()) >= 2
+    assert len(set(NAMES)) == len(NAMES)
+    assert [t.name for t in sorted(_exams.ALL, key=lambda t: t.chapter)] == NAMES
+
+
+def test_the_paper_says_time_points_and_how_to_round():
+    paper, key = checks.exam(7)
+    minutes, total = map(int, re.search(r"allowed: (\d+) minutes\. (\d+) points", paper).groups())
+    points = [int(p) for p in re.findall(r"^## Question \d+ \((\d+) points\)", paper, flags=re.M)]
+    assert sum(points) == total
+    names = re.findall(r"· (\S+) \(", key)
+    assert 5 <= minutes - sum(TEMPLATES[n].minutes for n in names) < 10
+    assert minutes % 5 == 0
+    assert "three decimals" in paper
+    assert all(s.count("- In words: ") == 1 for s in sections(paper))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind", "message"),
+    [
+        ({"seed": -1}, ValueError, "seed is -1; wanted at least 0"),
+        ({"seed": True}, TypeError, "seed is True"),
+        ({"seed": 1.5}, TypeError, "seed is 1.5"),
+        ({"seed": 1, "chapters": ["00"]}, ValueError, "chapters has '00'; wanted some of 01, 02"),
+        ({"seed": 1, "chapters": []}, ValueError, "wanted at least one, and none twice"),
+        ({"seed": 1, "chapters": ["01", "01"]}, ValueError, "none twice"),
+        ({"seed": 1, "chapters": "01"}, TypeError, "chapters is '01'; wanted a list"),
+        ({"seed": 1, "questions": 0}, ValueError, "questions is 0; wanted between 1 and 23"),
+        ({"seed": 1, "questions": 24}, ValueError, "questions is 24"),
+        ({"seed": 1, "chapters": ["01"], "questions": 3}, ValueError, "wanted between 1 and 2"),
+        ({"seed": 1, "questions": "3"}, TypeError, "questions is '3'"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, kind, message):
+    with pytest.raises(kind, match=re.escape(message)):
+        checks.exam(**arguments)
+
+
+def test_values_are_written_in_one_way():
+    assert [_exams.written(v) for v in (3, 3.0, -0.0001, 0.0005001, -2.5)] == [
+        "3", "3.000", "0.000", "0.001", "-2.500",
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------ from the shell
+
+
+def test_the_command_writes_both_files_and_says_where(tmp_path):
+    command = [sys.executable, "-m", "lfm.checks", "exam", "--seed", "7"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["exam-7-key.md", "exam-7.md"]
+    for path in tmp_path.iterdir():
+        assert f"wrote {path}" in done.stdout
+    assert (tmp_path / "exam-7.md").read_bytes() == checks.exam(7)[0].encode()
+    assert (tmp_path / "exam-7-key.md").read_bytes() == checks.exam(7)[1].encode()
+
+
+def test_the_checks_of_exercises_do_not_wait_for_torch():
+    code = "import sys, lfm.checks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
+def test_chapters_questions_and_a_new_folder(tmp_path, capsys):
+    out = tmp_path / "a" / "b"
+    checks.main(
+        ["exam", "--seed", "3", "--chapters", "1, 04", "--questions", "4", "--out", str(out)]
+    )
+    paper, key = checks.exam(3, ["01", "04"], 4)
+    assert (out / "exam-3.md").read_text(encoding="utf-8") == paper
+    assert (out / "exam-3-key.md").read_text(encoding="utf-8") == key
+    assert capsys.readouterr().out.count("wrote") == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND"),
+        (["exam"], "required: --seed"),
+        (["exam", "--seed", "seven"], "invalid int value: 'seven'"),
+        (["exam", "--seed", "-1"], "seed is -1; wanted at least 0"),
+        (["exam", "--seed", "1", "--chapters", "00"], "chapters has '00'; wanted some of 01"),
+        (["exam", "--seed", "1", "--chapters", ""], "chapters has '00'; wanted some of 01"),
+        (["exam", "--seed", "1", "--chapters", "1,1"], "none twice"),
+        (["exam", "--seed", "1", "--questions", "99"], "questions is 99; wanted between 1 and 23"),
+        (["exam", "--seed", "1", "--questions", "0"], "questions is 0"),
+        (["paper", "--seed", "1"], "invalid choice: 'paper'"),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_write_nothing(
+    arguments, message, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as stopped:
+        checks.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_are_there_are_replaced_only_by_force(tmp_path, capsys):
+    (tmp_path / "exam-7-key.md").write_text("mine")
+    call = ["exam", "--seed", "7", "--out", str(tmp_path)]
+    with pytest.raises(SystemExit) as stopped:
+        checks.main(call)
+    assert stopped.value.code == 2
+    assert "exam-7-key.md exists already; --force replaces" in capsys.readouterr().err
+    assert (tmp_path / "exam-7-key.md").read_text() == "mine"
+    assert not (tmp_path / "exam-7.md").exists()
+    checks.main([*call, "--force"])
+    assert (tmp_path / "exam-7-key.md").read_text(encoding="utf-8") == checks.exam(7)[1]
+
+
+def test_a_folder_in_the_place_of_a_file_is_not_forced(tmp_path):
+    (tmp_path / "exam-7-key.md").mkdir()
+    with pytest.raises(SystemExit) as stopped:
+        checks.main(["exam", "--seed", "7", "--out", str(tmp_path), "--force"])
+    assert stopped.value.code == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["exam-7-key.md"]
+
+
+def test_a_full_disk_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "exam-7.md").write_text("mine")
+    calls = []
+
+    def full(descriptor):
+        calls.append(descriptor)
+        if len(calls) == 2:  # the key, after the paper was written whole
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checks.os, "fsync", full)
+    with pytest.raises(SystemExit, match=r"nothing was written: .*No space left on device"):
+        checks.main(["exam", "--seed", "7", "--out", str(tmp_path), "--force"])
+    assert len(calls) == 2
+    assert [p.name for p in tmp_path.iterdir()] == ["exam-7.md"]
+    assert (tmp_path / "exam-7.md").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, monkeypatch):
+    def refused(path, *args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(checks, "open", refused, raising=False)
+    with pytest.raises(
+        SystemExit, match=r"python -m lfm.checks exam: nothing was written: .*denied"
+    ):
+        checks.main(["exam", "--seed", "7", "--out", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_out_that_is_a_file_is_told(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(SystemExit, match="nothing was written"):
+        checks.main(["exam", "--seed", "7", "--out", str(tmp_path / "file")])
+    assert (tmp_path / "file").read_text() == "mine"

@@ -17,7 +17,7 @@ Read the files in this order; each needs only those before it.
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors
     figures           every figure of the course
-    checks            what the exercises are checked with
+    checks            what exercises and quizzes are checked with; exams
 
 Files that begin with an underscore are machinery: checks of arguments, chunked sums.
 

@@ -94,10 +94,10 @@ def _mark(quiz: "_quizzes.Quiz", answer) -> Verdict:
     letters = list(quiz.options)
     wanted = f"{', '.join(letters[:-1])} or {letters[-1]}"
     if answer is None or answer is ...:
-        return Verdict(False, f'no answer yet: put {wanted} in place of the dots, as in "a"')
+        return Verdict(False, f'put {wanted} in place of the dots, as in "a"')
     if not isinstance(answer, str):
-        what = "function" if callable(answer) else type(answer).__name__
-        return Verdict(False, f'this is a quiz: wanted {wanted}, as in "a", and not a {what}')
+        what = "a function" if callable(answer) else type(answer).__name__
+        return Verdict(False, f'this is a quiz: wanted {wanted}, as in "a", and not {what}')
     option = quiz.options.get(answer.strip().lower())
     if option is None:
         return Verdict(False, f"there is no option {answer[:20]!r}; wanted {wanted}")

@@ -44,6 +44,7 @@ format: $(READY) ## Mend the style of the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+refresh: export LFM_PROGRESS := 0
 refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb

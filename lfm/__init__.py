@@ -4,6 +4,7 @@ Read the files in this order; each needs only those before it.
 
     bound             the lower bound of any model whose z takes finitely many values
     distributions     the q's and the priors of the closed-form chapters
+    progress          bars for what takes more than two seconds
     em                the loop of the two steps; it knows no model
     toy               the smallest model: two bells, one parameter
     gaussian_mixture  a discrete factor: which component?

@@ -11,6 +11,7 @@ from scipy.special import entr, rel_entr
 from torch.distributions import MultivariateNormal, Normal
 
 from lfm import _validate as validate
+from lfm.progress import watched
 from lfm.vae import VAE
 
 Array = np.ndarray
@@ -96,7 +97,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     rows = max(1, min(len(x), CHUNK // width))
     depth = max(1, CHUNK // (rows * width))
     result = np.empty(len(x))
-    for i in range(0, len(x), rows):
+    for i in watched(range(0, len(x), rows), "weighing samples"):
         batch = torch.as_tensor(x[i : i + rows]).to(like)
         total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
         for s in range(0, n_samples, depth):
@@ -194,7 +195,7 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
     optimiser = torch.optim.Adam(own, lr=0.03)
-    for step in range(steps):
+    for step in watched(range(steps), "refining q"):
         optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
         optimiser.zero_grad()
         (-bound(free(), noise(8)).sum()).backward(inputs=own)  # the networks stay as they are
@@ -311,6 +312,37 @@ def dci(codes, factors) -> DCI:
     )
 
 
+class Control(NamedTuple):
+    """How well pictures show the attributes that were ordered, each (A,), as a judge reads them."""
+
+    r2: Array  # 1 - squared error over variance of the orders; below 0 if worse than no order
+    success: Array  # share of pictures that read within the tolerance of their order
+
+
+def attribute_control(images, ordered, judge_images, judge_attributes, *, tolerance=0.5) -> Control:
+    """Return how well images (N, D) obey the attributes that were ordered (N, A).
+
+    The judge is the regression, of least norm, of `judge_attributes` (M, A) on `judge_images`
+    (M, D): real data, which never saw the model that made the images. Give it other real images
+    and their own attributes first: a judge that cannot read those says nothing. With on and off as
+    1 and 0 a tolerance of 0.5 means the right side.
+    """
+    images, ordered = _aligned(images, ordered, "images", "ordered")
+    x, y = _aligned(judge_images, judge_attributes, "judge_images", "judge_attributes")
+    if x.shape[1] != images.shape[1] or y.shape[1] != ordered.shape[1]:
+        raise ValueError(
+            f"judge_images, judge_attributes have {x.shape[1]}, {y.shape[1]} columns; wanted "
+            f"{images.shape[1]}, {ordered.shape[1]}, as images and ordered have"
+        )
+    tolerance, var = validate.scalar(tolerance, "tolerance", 0.0), ordered.var(axis=0)
+    if not (var > 0).all():
+        raise ValueError("ordered has an attribute of one value only; wanted orders that differ")
+    weights = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-6)[0]
+    read = (images - x.mean(axis=0)) @ weights + y.mean(axis=0)
+    r2 = 1 - np.square(read - ordered).mean(axis=0) / var
+    return Control(r2, (np.abs(read - ordered) < tolerance).mean(axis=0))
+
+
 def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
     """Return the share of the nearest neighbours in code space (N, K) that have the same label."""
     codes = validate.data(codes, "codes")
@@ -323,11 +355,11 @@ def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
     return float((same.sum(axis=1) - 1).mean() / n)
 
 
-def _aligned(codes, factors) -> tuple[Array, Array]:
-    codes, factors = validate.data(codes, "codes"), validate.data(factors, "factors")
-    if len(codes) != len(factors):
-        raise ValueError(f"factors has {len(factors)} rows; wanted {len(codes)}, as codes has")
-    return codes, factors
+def _aligned(a, b, first: str = "codes", second: str = "factors") -> tuple[Array, Array]:
+    a, b = validate.data(a, first), validate.data(b, second)
+    if len(a) != len(b):
+        raise ValueError(f"{second} has {len(b)} rows; wanted {len(a)}, as {first} has")
+    return a, b
 
 
 def _labels(values: Array, bins: int) -> Array:

@@ -298,7 +298,7 @@ def grouped_bars(ax: Axes, groups: dict[str, Array], names) -> Axes:
 def _side_by_side(ax: Axes, groups: dict[str, Array], colors) -> list[Array]:
     """Draw the bars of each group beside each other; return where they stand."""
     width, places = 0.8 / len(groups), []
-    hatches = ("", "", "///", "...")
+    hatches = ("", "", "///", "...", "xxx")
     for i, (label, values) in enumerate(groups.items()):
         at = np.arange(len(values)) + (i - (len(groups) - 1) / 2) * width
         ax.bar(at, values, width, label=label, color=colors[i], hatch=hatches[i], ec="white")
@@ -308,7 +308,7 @@ def _side_by_side(ax: Axes, groups: dict[str, Array], colors) -> list[Array]:
 
 def accuracies(ax: Axes, n_labels, table: dict[str, Array]) -> Axes:
     """Draw accuracies (numbers of labels, seeds) with their standard deviations, for each way."""
-    looks = ((DATA, "o-"), (Q, "s-"), (THETA, "^:"), (BOUND, "D--"))
+    looks = ((DATA, "o-"), (Q, "s-"), (THETA, "^:"), (BOUND, "D--"), (GAP, "v-."))
     for (name, values), (color, look) in zip(table.items(), looks, strict=False):
         ax.errorbar(
             n_labels, values.mean(1), values.std(1), color=color, fmt=look, capsize=3, label=name
@@ -448,7 +448,7 @@ def two_terms(ax: Axes, trace) -> Axes:
 def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
     """Draw measures (seeds, len(names)) of several models: means as bars, each seed as a dot."""
     means = {label: values.mean(0) for label, values in table.items()}
-    places = _side_by_side(ax, means, (DATA, THETA, Q, BOUND))
+    places = _side_by_side(ax, means, (DATA, THETA, Q, BOUND, GAP))
     for at, values in zip(places, table.values(), strict=True):
         for run in values:
             ax.plot(at, run, ".", color="black", ms=4)

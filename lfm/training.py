@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from lfm import _validate as validate
 from lfm import data
+from lfm.progress import bar as progress_bar
 from lfm.vae import VAE, BernoulliPixels, build, spec
 
 Tensor = torch.Tensor
@@ -58,7 +58,7 @@ def train(
     rng,
     device: str = "auto",
     checkpoint=None,
-    progress: bool = False,
+    progress: bool | None = None,
     validation=None,
     binarise: bool = False,
     bfloat16: bool = False,
@@ -71,6 +71,7 @@ def train(
     waits for the next permutation. With `binarise` each pixel is drawn anew as a bit of that mean
     whenever it is used. `device` is "auto", "cpu" or "cuda"; `bfloat16` does matrix products in it.
     `steps` ends the run after so many steps in all, in the middle of an epoch if need be.
+    `progress` as in `progress.bar`: a bar that says how far it is, and on which device.
 
     With `checkpoint`, a file, the whole state is saved after every epoch, and a run that finds it
     goes on from there to the weights it would have had. Ctrl-C leaves the weights of the last step
@@ -89,7 +90,8 @@ def train(
             _remove_debris(path)
             if path.exists():
                 run.restore(_read(path), path)
-        with tqdm(total=epochs, initial=run.epoch, disable=not progress, unit="epoch") as bar:
+        names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
+        with progress_bar(epochs, progress, **names) as bar:
             while run.epoch < epochs and (steps is None or run.step < steps):
                 run.one_epoch(steps)
                 bar.update()
@@ -99,6 +101,17 @@ def train(
     finally:
         vae.to(home)
     return run.trace
+
+
+def announce(minutes: float) -> None:
+    """Print which device `train` will use here, and how long the chapter computes on a laptop."""
+    minutes = validate.scalar(minutes, "minutes", 0.0)
+    device = _device("auto")
+    name = torch.cuda.get_device_name() if device.type == "cuda" else "the CPU"
+    print(
+        f"Training runs on {name} here. On two cores of a laptop this chapter computes for about "
+        f"{minutes:g} minute{'s' if minutes != 1 else ''}; a bar shows what takes long."
+    )
 
 
 class _Run:

@@ -10,6 +10,7 @@ from sklearn.linear_model import Ridge
 from lfm import evaluation
 from lfm.evaluation import (
     active_units,
+    attribute_control,
     dci,
     few_label_accuracy,
     gaps,
@@ -336,6 +337,48 @@ def test_importance_says_which_code_is_of_which_factor():
     importance = dci(PERFECT, FACTORS).importance
     np.testing.assert_array_equal(importance.argmax(axis=0), [1, 3, 0, 2])
     np.testing.assert_allclose(importance.max(axis=0), 1, rtol=1e-6)
+
+
+REAL = RNG.normal(size=(300, 6))  # "images" in which two attributes can be read
+SHOWN = REAL @ RNG.normal(size=(6, 2))
+
+
+def test_images_that_show_what_was_ordered_obey_and_others_do_not():
+    obeyed = attribute_control(REAL[:100], SHOWN[:100], REAL[100:], SHOWN[100:])
+    np.testing.assert_allclose(obeyed.r2, 1)
+    np.testing.assert_array_equal(obeyed.success, 1)
+    ignored = attribute_control(REAL[:100], RNG.permutation(SHOWN[:100]), REAL[100:], SHOWN[100:])
+    assert (ignored.r2 < 0).all()
+    assert (ignored.success < 0.5).all()
+
+
+def test_success_is_the_share_within_the_tolerance():
+    ordered = SHOWN[:100].copy()
+    ordered[:30, 0] += 0.4  # a third of the images miss the first attribute by that much
+    strict, loose = (
+        attribute_control(REAL[:100], ordered, REAL[100:], SHOWN[100:], tolerance=t).success
+        for t in (0.3, 0.5)
+    )
+    np.testing.assert_allclose(strict, [0.7, 1])
+    np.testing.assert_allclose(loose, [1, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"ordered": SHOWN[:9]}, "ordered has 9 rows; wanted 100, as images has"),
+        ({"judge_attributes": SHOWN[:9]}, "judge_attributes has 9 rows; wanted 200"),
+        ({"judge_images": REAL[100:, :3]}, "have 3, 2 columns; wanted 6, 2"),
+        ({"ordered": np.ones((100, 2))}, "ordered has an attribute of one value only"),
+        ({"tolerance": -1.0}, "tolerance is -1"),
+        ({"images": np.full((100, 6), np.inf)}, "images has 600 values"),
+    ],
+)
+def test_control_names_what_is_wrong(change, message):
+    good = {"images": REAL[:100], "ordered": SHOWN[:100]}
+    good |= {"judge_images": REAL[100:], "judge_attributes": SHOWN[100:]}
+    with pytest.raises(ValueError, match=message):
+        attribute_control(**(good | change))
 
 
 def test_neighbours_of_separate_classes_are_alike_and_of_noise_by_chance():

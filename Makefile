@@ -48,6 +48,7 @@ refresh: export LFM_PROGRESS := 0
 refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb
+	$(BIN)/python tools/still.py
 	$(BIN)/python tools/pictures.py
 
 bench: $(BENCH_READY) ## Time the package against its peers, one thread (15 minutes)

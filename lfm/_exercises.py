@@ -1534,7 +1534,140 @@ CHAPTER_10 = (
     ),
 )
 
+# ------------------------------------------------------------------ 11 scaling out
+
+
+def _numbers_to_send(k, d):
+    return k * (1 + d + d * (d + 1) // 2) + 2
+
+
+def _draw_two_parts(rng):
+    parts = [rng.normal(i, 1 + i, size=(n, 3)) for i, n in enumerate((40, 7))]
+    means = [x.mean(axis=0) for x in parts]
+    scatters = [(x - m).T @ (x - m) for x, m in zip(parts, means, strict=True)]
+    return len(parts[0]), means[0], scatters[0], len(parts[1]), means[1], scatters[1]
+
+
+def _merge(n1, mean1, scatter1, n2, mean2, scatter2, *, weight=None):
+    weight = n1 * n2 / (n1 + n2) if weight is None else weight
+    apart = mean1 - mean2
+    return scatter1 + scatter2 + weight * np.outer(apart, apart)
+
+
+def _draw_online(rng):
+    return (
+        rng.normal(size=5),
+        20 * rng.normal(size=5),
+        int(rng.integers(10, 40)),
+        int(rng.integers(2, 50)),
+    )
+
+
+def _online(average, batch_sum, n, t):
+    rate = t**-0.6
+    return (1 - rate) * average + rate * batch_sum / n
+
+
+def _draw_gradients(rng):
+    return rng.normal(size=(4, 3)), rng.integers(1, 40, size=4)
+
+
+CHAPTER_11 = (
+    Exercise(
+        "numbers-to-send",
+        "11",
+        lambda rng: (int(rng.integers(1, 30)), int(rng.integers(2, 40))),
+        _numbers_to_send,
+        (
+            Mistake(
+                lambda k, d: k * (1 + d + d * d) + 2,
+                "r xxᵀ is symmetric: its upper triangle says all, D (D + 1)/2 numbers",
+            ),
+            Mistake(
+                lambda k, d: k * (1 + d + d * (d + 1) // 2),
+                "N and the entropy are missing: without them nobody can tell the bound",
+            ),
+            Mistake(
+                lambda k, d: k * (d + d * (d + 1) // 2) + 2,
+                "the N_k are missing: a mean is a sum divided by a count",
+            ),
+        ),
+        "Of each component Σ r, Σ r x and Σ r xxᵀ; of all data together N and H[q].",
+        "the same for a thousand data and for 10¹⁰",
+    ),
+    Exercise(
+        "merge-scatter",
+        "11",
+        _draw_two_parts,
+        _merge,
+        (
+            Mistake(
+                lambda n1, mean1, scatter1, n2, mean2, scatter2: scatter1 + scatter2,
+                "each part was measured about its own mean: that the means differ is missing",
+            ),
+            Mistake(
+                lambda *parts: _merge(*parts, weight=parts[0] + parts[3]),
+                "the weight of the term between the means is n₁n₂/(n₁ + n₂), not n₁ + n₂",
+            ),
+            Mistake(
+                lambda *parts: _merge(*parts, weight=1.0),
+                "the term between the means needs a weight: more data, more of it",
+            ),
+        ),
+        "Write Σ (x - m)(x - m)ᵀ about the common mean m, part by part; m lies between m₁ and m₂.",
+        "and no digits are lost, however far from zero the data lie",
+    ),
+    Exercise(
+        "online-step",
+        "11",
+        _draw_online,
+        _online,
+        (
+            Mistake(
+                lambda average, batch_sum, n, t: _online(average, batch_sum, 1, t),
+                "the average is for one datum, and the batch's is a sum: divide it by n",
+            ),
+            Mistake(
+                lambda average, batch_sum, n, t: _online(batch_sum / n, average, 1, t),
+                "the weights are exchanged: the new batch has ρ, the past 1 - ρ",
+            ),
+            Mistake(
+                lambda average, batch_sum, n, t: average + t**-0.6 * batch_sum / n,
+                "1 - ρ is missing: an average forgets, a sum grows",
+            ),
+            Mistake(
+                lambda average, batch_sum, n, t: (1 - 1 / t) * average + batch_sum / n / t,
+                "with ρ = 1/t nothing is forgotten, the bad start neither: ρ = t^-0.6",
+            ),
+        ),
+        "s ← (1 - ρ) s + ρ (what one datum of the batch has on average), with ρ = t^-0.6.",
+        "one pass, and memory for one batch",
+    ),
+    Exercise(
+        "average-gradients",
+        "11",
+        _draw_gradients,
+        lambda gradients, counts: counts @ gradients / counts.sum(),
+        (
+            Mistake(
+                lambda gradients, counts: gradients.mean(axis=0),
+                "the mean of the means counts a datum of a small part for more than others",
+            ),
+            Mistake(
+                lambda gradients, counts: gradients.sum(axis=0),
+                "each is a mean already; their sum depends on how many workers there are",
+            ),
+            Mistake(
+                lambda gradients, counts: counts @ gradients,
+                "this is the gradient of the sum over data; divide by how many there are",
+            ),
+        ),
+        "Back to sums first: a worker's mean times its count.",
+        "and for equal counts it is the plain mean, which is why all workers get equal parts",
+    ),
+)
+
 ALL = (
     CHAPTER_00 + CHAPTER_01 + CHAPTER_02 + CHAPTER_03 + CHAPTER_04 + CHAPTER_05 + CHAPTER_06
-    + CHAPTER_07 + CHAPTER_08 + CHAPTER_09 + CHAPTER_10
+    + CHAPTER_07 + CHAPTER_08 + CHAPTER_09 + CHAPTER_10 + CHAPTER_11
 )  # fmt: skip

@@ -2,18 +2,21 @@
 
 One colour and one line style for each concept, the same in all chapters, and distinguishable by
 readers who do not see all colours (Okabe and Ito 2008). A notebook ends a figure with
-`show(fig, alt=...)`: the text says what a reader who cannot see the figure should know.
+`show(fig, alt=...)`: the text says what a reader who cannot see the figure should know, and
+`describe` adds what is plotted, in numbers.
 """
 
 import base64
 import io
+import re
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, Polygon
+from matplotlib.patches import Ellipse, Polygon, Rectangle
 
 Array = np.ndarray
 
@@ -42,14 +45,15 @@ class Picture:
     """A finished figure: its PNG for the eye and its text for everybody else."""
 
     png: bytes
-    alt: str
+    alt: str  # what it says
+    details: str = ""  # what is plotted
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data = {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode()}
-        return data, {"image/png": {"alt": self.alt}}
+        return data, {"image/png": {"alt": f"{self.alt}. {self.details}".rstrip()}}
 
 
 def new(rows: int = 1, columns: int = 1, *, width: float = 7.5, height: float = 3.2, **kwargs):
@@ -64,8 +68,47 @@ def show(fig: Figure, *, alt: str) -> Picture:
         raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", metadata={"Software": None})
+    details = describe(fig)
     plt.close(fig)
-    return Picture(buffer.getvalue(), alt)
+    return Picture(buffer.getvalue(), alt.rstrip("."), details)
+
+
+def describe(fig: Figure) -> str:
+    """Return what is plotted, panel by panel, in words and rounded numbers, for screen readers."""
+    panels = [words for ax in fig.axes if (words := _in_words(ax))]
+    if len(panels) > 1:
+        panels = [f"Panel {i}: {words}" for i, words in enumerate(panels, 1)]
+    return " ".join(panels)
+
+
+def _in_words(ax: Axes) -> str:
+    """Return title, axes, curves, bars, points and images of one panel, a sentence each."""
+    parts = [_spoken(ax.get_title() or ax.get_title("left"))]
+    for axis, name in ((ax.xaxis, "x"), (ax.yaxis, "y")):
+        if label := _spoken(axis.get_label_text()):
+            low, high = axis.get_view_interval()
+            parts.append(f"{name} is {label}, {low:.3g} to {high:.3g}")
+    for line in ax.lines:
+        y, label = np.asarray(line.get_ydata(), dtype=float), line.get_label()
+        if label and not label.startswith("_") and len(y) > 1 and np.isfinite(y).all():
+            parts.append(f"{_spoken(label)} goes from {y[0]:.3g} to {y[-1]:.3g}")
+    for bars in ax.containers:
+        if sizes := [p.get_height() for p in bars if isinstance(p, Rectangle)]:
+            widths = [p.get_width() for p in bars]
+            values = sizes if len(set(np.round(widths, 9))) == 1 else widths
+            shown = ", ".join(f"{v:.3g}" for v in values[:12])
+            label = bars.get_label()
+            parts.append(f"{'bars' if label.startswith('_') else _spoken(label)}: {shown}")
+    for points in ax.collections:
+        if isinstance(points, PathCollection) and len(points.get_offsets()) > 1:
+            parts.append(f"{len(points.get_offsets())} points")
+    parts += ["an image of {} by {} pixels".format(*i.get_array().shape[:2]) for i in ax.images]
+    return " ".join(f"{p}." for p in parts if p)
+
+
+def _spoken(text: str) -> str:
+    """Return a label without the signs that only TeX needs."""
+    return re.sub(r"[$\\{}]|\\[,;!]", "", text.replace(r"\|", "|")).strip()
 
 
 # ------------------------------------------------------------------ any chapter
@@ -271,7 +314,7 @@ def correlations(ax: Axes, values: Array, names) -> Axes:
     ax.imshow(values, cmap="RdBu", vmin=-1, vmax=1)
     for (i, j), value in np.ndenumerate(values):
         color = "white" if abs(value) > 0.6 else "black"
-        ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=8, color=color)
+        ax.text(j, i, f"{value:.1f}", ha="center", va="center", fontsize=9, color=color)
     ax.set_xticks(np.arange(len(names)), names, rotation=45, ha="right")
     ax.set_yticks(np.arange(len(names)), names)
     return ax
@@ -298,7 +341,7 @@ def grouped_bars(ax: Axes, groups: dict[str, Array], names) -> Axes:
 def _side_by_side(ax: Axes, groups: dict[str, Array], colors) -> list[Array]:
     """Draw the bars of each group beside each other; return where they stand."""
     width, places = 0.8 / len(groups), []
-    hatches = ("", "", "///", "...", "xxx")
+    hatches = ("", "\\\\\\", "///", "...", "xxx")
     for i, (label, values) in enumerate(groups.items()):
         at = np.arange(len(values)) + (i - (len(groups) - 1) / 2) * width
         ax.bar(at, values, width, label=label, color=colors[i], hatch=hatches[i], ec="white")
@@ -479,4 +522,17 @@ def two_gaps(ax: Axes, parts: dict[str, tuple[float, float]]) -> Axes:
     ax.barh(names, second, left=first, color=Q, ec="white", hatch="///", label="amortisation")
     ax.set(xlabel="nats per datum")
     ax.legend(fontsize=9, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.25))
+    return ax
+
+
+# ------------------------------------------------------------------ 11 scaling out
+
+
+def seconds(ax: Axes, times: dict[str, float]) -> Axes:
+    """Draw how long each way takes, a bar each."""
+    names = list(times)[::-1]
+    ax.barh(names, [times[n] for n in names], color=Q)
+    for i, name in enumerate(names):
+        ax.text(times[name], i, f" {times[name]:.1f}", va="center", fontsize=10)
+    ax.set(xlabel="seconds")
     return ax

@@ -197,7 +197,7 @@ class Update(NamedTuple):
     seen: int  # data so far
 
 
-def online(model: Model, x, *, power: float = 0.7, delay: int = 10) -> Iterator[Update]:
+def online(model: Model, x, *, power: float = 0.6, delay: int = 10) -> Iterator[Update]:
     """Yield an `Update` after each batch of x, having learned from it: EM in one pass.
 
     x is any iterable of arrays (n, D) in random order, and may be one that can be read only once.

@@ -204,7 +204,9 @@ def online(model: Model, x, *, power: float = 0.6, delay: int = 10) -> Iterator[
     The statistics of a datum, s, are an average that forgets: s ← (1 - ρ_t) s + ρ_t s(batch t)
     with ρ_t = t^-power. A power above ½ makes noise die out (Σ ρ_t² is finite), and one up to 1
     lets the start be forgotten (Σ ρ_t is not). The first `delay` batches are averaged with equal
-    weight before anything is learned, so that no component learns from a handful of data. A prior
+    weight before anything is learned, so that no component learns from a handful of data. What a
+    pass achieves is counted in steps, so small batches get further; but noise is left that costs
+    about P ρ_t / 4n nats per datum for P parameters, so they are not to be too small. A prior
     weighs as it would beside all data seen so far. Each bound is of data not yet learned from.
 
     The bound is noisy and may fall. Raises `ValueError` where x ends before the first learning

@@ -147,7 +147,10 @@ def test_alone_total_changes_nothing():
 
 # ------------------------------------------------------------------ a process is lost
 
+reads_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc")
 
+
+@reads_proc
 def test_a_killed_process_stops_the_others_and_the_run_goes_on_from_its_checkpoint(tmp_path):
     data.write_shards(tmp_path / "x", blobs(30_000), rows=5_000)
     whole, killed = tmp_path / "whole.lfm", tmp_path / "killed.lfm"
@@ -168,6 +171,7 @@ def test_a_killed_process_stops_the_others_and_the_run_goes_on_from_its_checkpoi
     assert {p.name for p in tmp_path.iterdir()} == {"x", "whole.lfm", "killed.lfm"}
 
 
+@reads_proc
 def test_torchrun_restarts_a_run_that_lost_a_process(tmp_path):
     data.write_shards(tmp_path / "x", blobs(30_000), rows=5_000)
     whole, killed = tmp_path / "whole.lfm", tmp_path / "killed.lfm"
@@ -184,6 +188,7 @@ def test_torchrun_restarts_a_run_that_lost_a_process(tmp_path):
     np.testing.assert_allclose(bounds(killed), bounds(whole), rtol=1e-10)
 
 
+@reads_proc
 def test_a_process_that_does_not_answer_is_given_up_in_time(tmp_path):
     data.write_shards(tmp_path / "x", blobs(30_000), rows=5_000)
     checkpoint = tmp_path / "run.lfm"

@@ -14,9 +14,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from lfm import _validate as validate
+from lfm.progress import bar as progress_bar
 
 Array = np.ndarray
 
@@ -164,20 +164,20 @@ def fit(
     tol: float = 1e-6,
     batch_size: int | None = None,
     total: Callable[[Any], Any] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Fit:
     """Alternate inference and learning until the bound rises by less than `tol` nats per datum.
 
     x (N, D), or batches of it; `batch_size` and `total` as in `steps`. Makes at most `max_iter`
-    learning steps and ends with inference, so that the model and q belong together. Eq. ascent:
-    `bounds` never falls. Raises what `steps` raises.
+    learning steps and ends with inference, so that the model and q belong together; `progress` as
+    in `progress.bar`. Eq. ascent: `bounds` never falls. Raises what `steps` raises.
     """
     max_iter = validate.count(max_iter, "max_iter", 0)
     tol = validate.scalar(tol, "tol", 0.0)
     bounds, converged = [], False
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)
     inferences = (s for s in all_steps if s.half == "inference")
-    with tqdm(total=max_iter, disable=not progress, desc="EM", unit="step") as bar:
+    with progress_bar(max_iter, progress, desc="EM", unit="step") as bar:
         for step in itertools.islice(inferences, max_iter + 1):
             bounds.append(step.bound)
             if len(bounds) > 1:

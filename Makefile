@@ -57,6 +57,7 @@ bench: $(BENCH_READY) ## Time the package against its peers, one thread (15 minu
 	$(BIN)/python benchmarks/variational_bayes.py
 	$(BIN)/python benchmarks/binary_factors.py
 	$(BIN)/python benchmarks/vae.py
+	$(BIN)/python benchmarks/streaming.py
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,10 +1,12 @@
-"""What the benchmarks share: timing, memory, and the speed of a matrix product."""
+"""What the benchmarks share: timing, memory, the speed of a matrix product, a mixture."""
 
 import time
 import tracemalloc
 from statistics import median
 
 import numpy as np
+
+from lfm.gaussian_mixture import GaussianMixture
 
 MIB = 2**20
 
@@ -37,3 +39,13 @@ def print_times(times: dict[str, list[float]], unit: str = "ms") -> None:
     for name, values in times.items():
         ratio = median(v / o for v, o in zip(values, times["lfm"], strict=True))
         print(f"  {name:25s} {factor * median(values):9.2f} {unit}   {ratio:7.2f} × lfm")
+
+
+def problem(n, d, k, rng):
+    """Return data from a mixture, and a starting point that is not the truth."""
+    a = rng.standard_normal((k, d, d)) / np.sqrt(d)
+    covs = a @ a.mT + 0.3 * np.eye(d)
+    means = 2 * rng.standard_normal((k, d))
+    x, _ = GaussianMixture(np.full(k, 1 / k), means, (covs + covs.mT) / 2).sample(n, rng=rng)
+    shifted = means + 0.3 * rng.standard_normal((k, d))
+    return x, GaussianMixture(np.full(k, 1 / k), shifted, [1.5 * np.eye(d)] * k)

@@ -8,7 +8,7 @@ import warnings
 
 import numpy as np
 import torch
-from common import extra_memory, gemm_rate, print_times, seconds
+from common import extra_memory, gemm_rate, print_times, problem, seconds
 from pomegranate.distributions import Normal
 from pomegranate.gmm import GeneralMixtureModel
 from sklearn.mixture import GaussianMixture as Peer
@@ -19,16 +19,6 @@ from lfm.gaussian_mixture import GaussianMixture
 
 CASES = [(200_000, 16, 16), (1_000_000, 2, 3), (50_000, 64, 32)]  # N, D, K
 ROUNDS = 5
-
-
-def problem(n, d, k, rng):
-    """Return data from a mixture, and a starting point that is not the truth."""
-    a = rng.standard_normal((k, d, d)) / np.sqrt(d)
-    covs = a @ a.mT + 0.3 * np.eye(d)
-    means = 2 * rng.standard_normal((k, d))
-    x, _ = GaussianMixture(np.full(k, 1 / k), means, (covs + covs.mT) / 2).sample(n, rng=rng)
-    shifted = means + 0.3 * rng.standard_normal((k, d))
-    return x, GaussianMixture(np.full(k, 1 / k), shifted, [1.5 * np.eye(d)] * k)
 
 
 def ours(model, x):

@@ -14,6 +14,7 @@ Read the files in this order; each needs only those before it.
     gradients         the gradient of an average that is only sampled
     vae               the deep model and its inference network
     training          the VAE's loop on CPU and GPU; checkpoints
+    distributed       EM and the VAE in several processes
     evaluation        what a model is worth
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors

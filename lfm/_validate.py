@@ -5,6 +5,9 @@ wrong. Public functions call these once, at their entry; nothing inside checks a
 """
 
 import numbers
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -66,6 +69,45 @@ def data(x, name: str = "x", n_columns: int | None = None) -> Array:
     if max(float(x.max()), -float(x.min())) > LARGEST:
         raise ValueError(too_large(name))
     return x
+
+
+def is_stream(x) -> bool:
+    """Tell batches, an iterable of arrays (n, D), from one array in whatever form numpy takes it.
+
+    A list or another sequence is batches where one of its items has two dimensions.
+    """
+    if isinstance(x, Sequence):
+        return any(getattr(item, "ndim", 0) == 2 for item in x)
+    return isinstance(x, Iterable) and not hasattr(x, "__array__")
+
+
+def over(batches: Iterable, work: Callable[[Array], Any], name: str = "x") -> Iterator[Any]:
+    """Yield what `work` returns for each batch (n, D); errors in its data say which batch it was.
+
+    All have as many columns as the first, and there is at least one.
+    """
+    columns = None
+    for i, batch in enumerate(batches):
+        file = getattr(batch, "filename", None)  # of a memory-mapped file
+        label = f"batch {i} of {name}" + (f" ({Path(file).name})" if file else "")
+        batch = matrix(batch, label)
+        if columns not in (None, batch.shape[1]):
+            raise ValueError(f"{label} has {batch.shape[1]} columns; wanted {columns}, as batch 0")
+        columns = batch.shape[1]
+        try:
+            result = work(batch)
+        except ValueError:
+            data(batch, label)
+            raise
+        yield result
+    if columns is None:
+        raise ValueError(f"{name} gave no batch; wanted at least one, each time it is read")
+
+
+def batches(x, name: str = "x") -> Iterator[Array]:
+    """Yield checked batches of x: of an iterable of arrays, or the one array that it is."""
+    parts = x if hasattr(x, "__next__") or is_stream(x) else [matrix(x, name)]
+    return over(parts, lambda batch: data(batch, name), name)
 
 
 def too_large(name: str) -> str:

@@ -121,6 +121,27 @@ class Moments:
             raise ValueError(validate.too_large("x"))
         return moments
 
+    def __add__(self, other: "Moments") -> "Moments":
+        """Return the moments of both batches together; of a D × D scatter, if they are many."""
+        if not isinstance(other, Moments):
+            return NotImplemented
+        if other.mean.shape != self.mean.shape:
+            raise ValueError(
+                f"moments of {len(other.mean)} and {len(self.mean)} columns do not add"
+            )
+        n = self.n + other.n
+        mean = self.mean + other.n / n * (other.mean - self.mean)
+        if n < len(mean):
+            rows = [part.rows + (part.mean - mean) for part in (self, other)]
+            return Moments(n, mean, None, np.vstack(rows))
+        return Moments(n, mean, self.about(mean) + other.about(mean), None)
+
+    def about(self, origin: Array) -> Array:
+        """Return Σ_n (x_n - origin)(x_n - origin)ᵀ (D, D)."""
+        scatter = self.rows.T @ self.rows if self.scatter is None else self.scatter
+        gap = self.mean - origin
+        return scatter + self.n * np.outer(gap, gap)
+
     def squares(self) -> Array:
         """Return the diagonal of the scatter (D,)."""
         if self.scatter is None:
@@ -163,6 +184,7 @@ class FactorAnalysis:
     mean: Array  # μ (D,)
     noise: Array  # the diagonal of Ψ (D,), variances
     isotropic: bool = False
+    needs_q = False  # the posterior is exact
 
     def __post_init__(self):
         loadings = validate.parameter(self.loadings, "loadings", (None, None))

@@ -100,6 +100,7 @@ class GaussianMixture:
     means: Array  # μ (K, D)
     covs: Array  # Σ (K, D, D)
     prior: InverseWishart | None = None
+    needs_q = False  # the posterior is exact
 
     def __post_init__(self):
         weights = validate.probabilities(self.weights, "weights", (None,))

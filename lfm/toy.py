@@ -30,6 +30,7 @@ class TwoBells:
     """p(x | θ) = ½ N(x; 0, 1) + ½ N(x; θ, 1)."""
 
     theta: float
+    needs_q = False  # the posterior is exact
 
     def __post_init__(self):
         object.__setattr__(self, "theta", validate.scalar(self.theta, "theta"))

@@ -136,6 +136,7 @@ class _Run:
         vae.to(self.device)
         self.fingerprint = _fingerprint(self.x)
         self._rehearse()
+        self.terms = vae.terms
         self.generator = torch.Generator(self.device)
         self.generator.manual_seed(validate.torch_seed(rng))
         on_gpu = self.device.type == "cuda"
@@ -199,7 +200,7 @@ class _Run:
         with torch.autocast(
             self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
         ):
-            explained, divergence = (t.mean() for t in self.vae.terms(x, eps))
+            explained, divergence = (t.mean() for t in self.terms(x, eps))
         (self.vae.beta * divergence - explained).backward()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)

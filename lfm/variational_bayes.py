@@ -40,14 +40,13 @@ class GaussianStats(Stats):
     def __add__(self, other: "GaussianStats") -> "GaussianStats":
         if not isinstance(other, GaussianStats):
             return NotImplemented
-        shift = self.origin - other.origin
-        moved = replace(
-            other,
-            origin=self.origin,
-            x=other.x - other.n * shift,
-            xx=other.xx - shift * (2 * other.x - other.n * shift),
-        )
-        return replace(super().__add__(moved), origin=self.origin)
+        return replace(super().__add__(other.about(self.origin)), origin=self.origin)
+
+    def about(self, origin: float) -> "GaussianStats":
+        """Return the same statistics about another origin."""
+        shift = origin - self.origin
+        xx = self.xx - shift * (2 * self.x - self.n * shift)
+        return replace(self, origin=origin, x=self.x - self.n * shift, xx=xx)
 
     def mean(self) -> float:
         """Return the mean of the data."""
@@ -121,6 +120,7 @@ class BayesianGaussian:
     prec: float | None = None
     shape: float | None = None
     rate: float | None = None
+    needs_q = False  # there is no z_n
 
     def __post_init__(self):
         if not isinstance(self.prior, NormalGammaPrior):
@@ -275,6 +275,7 @@ class BayesianMixture:
     strengths: Array  # β (K,)
     dofs: Array  # ν (K,)
     scales: Array  # W⁻¹ (K, D, D)
+    needs_q = False  # the best q(Z) for this q(π, μ, Λ) is a formula
 
     def __post_init__(self):
         _check_prior(self.prior)

@@ -120,6 +120,11 @@ class BinaryFactors:
         noise = filled(unrounded(np.var(x, axis=0, dtype=np.float64), mean)).mean()
         return cls(loadings, mean - loadings @ probs, noise, probs, exact)
 
+    @property
+    def needs_q(self) -> bool:
+        """Whether inference goes on from the old q."""
+        return not self.exact
+
     def infer(self, x, q: Bernoulli | None = None) -> "Bernoulli | Enumerated":
         """Return q(Z): one sweep of coordinate ascent over the factors of each datum, from `q` on.
 

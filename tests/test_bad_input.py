@@ -1,5 +1,9 @@
 """Every public entry, every wrong kind: an error that names the argument and what is wanted."""
 
+from pathlib import Path
+from tempfile import gettempdir
+from uuid import uuid4
+
 import numpy as np
 import pytest
 
@@ -84,6 +88,10 @@ TAKES_DATA = {
     "switches, init": lambda x: BinaryFactors.init(x, 1, rng=0),
     "all states, fit": lambda x: em.fit(ALL_STATES, x),
     "all states, probs": lambda x: ALL_STATES.infer(x).probs,
+    "batches, fit": lambda x: em.fit(MIXTURE, [X, x]),
+    "factors, batches, fit": lambda x: em.fit(FACTORS, [X, x]),
+    "online": lambda x: list(em.online(MIXTURE, [X, x])),
+    "shards": lambda x: data.write_shards(Path(gettempdir()) / f"lfm-{uuid4().hex}", [X, x]),
     "few labels": lambda x: few_label_accuracy(x, np.arange(20) % 2, 4, rng=0),
 }
 

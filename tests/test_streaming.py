@@ -1,0 +1,452 @@
+"""Data in batches: the same result as in memory, memory that does not grow, and one pass."""
+
+import itertools
+import os
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import test_contract as contract
+
+from lfm import data, em
+from lfm.distributions import InverseWishart
+from lfm.factor_analysis import FactorAnalysis
+from lfm.gaussian_mixture import GaussianMixture
+from lfm.variational_em import BinaryFactors
+
+ROOT = Path(__file__).parent.parent
+X = np.random.default_rng(0).normal(size=(40, 2))
+MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
+
+
+class Again:
+    """Batches made anew each time they are read."""
+
+    def __init__(self, make):
+        self.make = make
+
+    def __iter__(self):
+        return iter(self.make())
+
+
+def same_steps(model, x, batches, n=12):
+    whole = list(itertools.islice(em.steps(model, x), n))
+    parts = list(itertools.islice(em.steps(model, batches), n))
+    np.testing.assert_allclose(
+        [s.bound for s in parts], [s.bound for s in whole], rtol=1e-12, atol=0
+    )
+    contract.assert_same(parts[-1].model, whole[-1].model)
+    return parts[-1]
+
+
+# ------------------------------------------------------------------ batches for EM
+
+
+@pytest.mark.parametrize("case", contract.ALL_CASES)
+@pytest.mark.parametrize("sizes", [[300], [1, 2, 97, 100, 100]], ids=["one", "several"])
+def test_batches_give_what_the_array_gives(case, sizes):
+    model, x = contract.ALL_CASES[case](0)
+    batches = np.split(x, np.cumsum(sizes))
+    batches = [batch for batch in batches if len(batch)]
+    step = same_steps(model, x, batches)
+    same_steps(model, x, Again(lambda: iter(batches)), n=4)
+    if isinstance(model, BinaryFactors) and not model.exact:
+        assert [len(q.probs) for q in step.q] == [len(batch) for batch in batches]
+    elif isinstance(model, FactorAnalysis):  # its q is one map for all data
+        np.testing.assert_allclose(step.q.cov, model.infer(x).cov, atol=1.0)
+    else:
+        assert step.q is None
+
+
+@pytest.mark.parametrize("case", ["mixture", "factors", "Bayesian mixture", "switches"])
+def test_shards_give_what_the_array_gives(case, tmp_path):
+    model, x = contract.ALL_CASES[case](0)
+    data.write_shards(tmp_path / "x", x, rows=70)
+    for batch_size in (None, 33):
+        same_steps(model, x, data.Shards(tmp_path / "x", batch_size=batch_size))
+
+
+def test_a_memory_mapped_array_is_cut_like_any_other(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    whole = em.fit(MIXTURE, X, max_iter=5, tol=0)
+    for fit in (
+        em.fit(MIXTURE, x, max_iter=5, tol=0),
+        em.fit(MIXTURE, [x[i : i + 7] for i in range(0, 40, 7)], max_iter=5, tol=0),
+    ):
+        np.testing.assert_allclose(fit.bounds, whole.bounds, rtol=1e-12)
+
+
+def test_batches_far_apart_and_far_from_zero_give_what_the_array_gives():
+    rng = np.random.default_rng(1)
+    centres = 1e5 + 100 * np.arange(4.0)[:, None] * np.ones(3)
+    x = np.vstack([c + rng.normal(size=(200, 3)) for c in centres])  # sorted by component
+    model = GaussianMixture(np.full(4, 0.25), centres + 0.3, [2 * np.eye(3)] * 4)
+    whole = em.fit(model, x, max_iter=5, tol=0)
+    parts = em.fit(model, np.split(x, 4), max_iter=5, tol=0)
+    np.testing.assert_allclose(parts.bounds, whole.bounds, rtol=1e-9)
+    factors = FactorAnalysis.init(x, 1)
+    whole = em.fit(factors, x, max_iter=5, tol=0)
+    parts = em.fit(factors, np.split(x, 4), max_iter=5, tol=0)
+    np.testing.assert_allclose(parts.bounds, whole.bounds, rtol=1e-9)
+
+
+def test_factor_analysis_reads_batches_once_and_the_mixture_in_every_iteration():
+    reads = []
+
+    def make():
+        reads.append(1)
+        return np.split(X, 4)
+
+    em.fit(FactorAnalysis([[1.0], [0.5]], [0, 0], [1, 2]), Again(make), max_iter=5, tol=0)
+    assert len(reads) == 1
+    em.fit(MIXTURE, Again(make), max_iter=5, tol=0)
+    assert len(reads) == 1 + 6
+
+
+def test_a_q_for_each_batch_may_be_given():
+    model, x = contract.ALL_CASES["switches"](0)
+    batches = np.split(x, 3)
+    fit = em.fit(model, batches, max_iter=3, tol=0)
+    again = em.fit(fit.model, batches, fit.q, max_iter=0)
+    assert again.bounds[0] >= fit.bounds[-1] - 1e-9
+    for q in (fit.q[:2], [*fit.q, fit.q[0]], fit.q[0]):
+        with pytest.raises(ValueError, match="q must be a list of 3, one for each batch of x"):
+            em.fit(model, batches, q, max_iter=0)
+
+
+def test_total_stands_between_expectation_and_learning():
+    halves = np.split(X, 2)
+    other = MIXTURE.expect(halves[1], MIXTURE.infer(halves[1]))
+    step = next(em.steps(MIXTURE, halves[0], total=lambda mine: mine + other))
+    whole = next(em.steps(MIXTURE, X))
+    assert step.stats.n == 40
+    assert step.bound == pytest.approx(whole.bound, rel=1e-13)
+    with pytest.raises(TypeError, match="total is 3; wanted a function of statistics"):
+        em.fit(MIXTURE, X, total=3)
+
+
+def spoiled(value):
+    x = X.copy()
+    x[3, 1] = value
+    return x
+
+
+ONCE = "x is an iterator, which can be read only once.*data.Shards.*em.online"
+BAD_BATCHES = {
+    "a generator": (lambda: (b for b in [X, X]), TypeError, ONCE),
+    "an iterator": (lambda: iter([X, X]), TypeError, ONCE),
+    "a map": (lambda: map(np.asarray, [X, X]), TypeError, ONCE),
+    "NaN": (lambda: [X, spoiled(np.nan)], ValueError, r"batch 1 of x has 1 values .*\[3, 1\]"),
+    "inf": (lambda: [X, X, spoiled(np.inf)], ValueError, "batch 2 of x has 1 values"),
+    "too large": (lambda: [X, X * 1e200], ValueError, "batch 1 of x is too large"),
+    "other columns": (lambda: [X, X[:, :1]], ValueError, "batch 1 of x has 1 columns; wanted 2"),
+    "not the model's": (lambda: [np.ones((5, 3))] * 2, ValueError, "x has 3 columns; wanted 2"),
+    "one row too flat": (lambda: [X, X[0]], ValueError, r"batch 1 of x has shape \(2,\)"),
+    "an empty batch": (lambda: [X, X[:0]], ValueError, r"batch 1 of x has shape \(0, 2\)"),
+    "text": (lambda: [X, "text"], TypeError, "batch 1 of x holds"),
+    "None": (lambda: [X, None], TypeError, "batch 1 of x is None"),
+    "no batch": (lambda: Again(list), ValueError, "x gave no batch; wanted at least one"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_BATCHES)
+@pytest.mark.parametrize(
+    "model", [MIXTURE, FactorAnalysis([[1.0], [0.5]], [0, 0], [1, 2])], ids=["mixture", "factors"]
+)
+def test_bad_batches_are_named(kind, model):
+    make, error, message = BAD_BATCHES[kind]
+    with pytest.raises(error, match=message):
+        em.fit(model, make())
+
+
+def test_batches_that_change_are_noticed():
+    parts = iter([[X, X], [X]])
+    with pytest.raises(ValueError, match="x gave 80 rows at first and 40 now"):
+        em.fit(MIXTURE, Again(lambda: next(parts)))
+    once = iter([X, X])
+    with pytest.raises(ValueError, match="x gave no batch; wanted at least one, each time"):
+        em.fit(MIXTURE, Again(lambda: once))
+    with pytest.raises(ValueError, match="batch_size is 7; wanted None, for x is in batches"):
+        em.fit(MIXTURE, [X, X], batch_size=7)
+
+
+def test_lists_of_rows_are_still_one_array():
+    whole = em.fit(MIXTURE, X, max_iter=2)
+    for x in (X.tolist(), list(X), tuple(map(tuple, X))):
+        np.testing.assert_array_equal(em.fit(MIXTURE, x, max_iter=2).bounds, whole.bounds)
+
+
+MEMORY = """
+import sys
+import numpy as np
+from lfm import data, em
+from lfm.gaussian_mixture import GaussianMixture
+
+shards = data.Shards(sys.argv[1])
+model = GaussianMixture.init(shards.sample(1000, rng=0), 4, rng=0)
+em.fit(model, shards, max_iter=2, tol=0)
+list(em.online(model, data.Shards(sys.argv[1], batch_size=5000)))
+with open("/proc/self/status") as file:  # ru_maxrss would include the process that started this one
+    print(next(line.split()[1] for line in file if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_memory_does_not_grow_with_the_data(tmp_path):
+    rng = np.random.default_rng(0)
+    blocks = [4 * rng.integers(4, size=(50_000, 1)) + rng.normal(size=(50_000, 8)) for _ in "ab"]
+    peaks = []
+    for n in (2, 20):  # 100,000 and 1,000,000 rows: 64 MB
+        folder = tmp_path / str(n)
+        data.write_shards(folder, (blocks[i % 2] for i in range(n)), rows=50_000)
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, folder], capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout) / 1024)  # MiB
+    assert peaks[1] - peaks[0] < 10
+
+
+# ------------------------------------------------------------------ one pass
+
+
+def known_mixture(seed, n=100_000, k=5, d=3):
+    """A mixture, n draws from it and a start from 1,000 of them."""
+    rng = np.random.default_rng(seed)
+    a = rng.normal(size=(k, d, d)) / np.sqrt(d)
+    covs, means = a @ a.mT + 0.3 * np.eye(d), 3 * rng.normal(size=(k, d))
+    truth = GaussianMixture(rng.dirichlet(np.full(k, 5.0)), means, covs)
+    x, _ = truth.sample(n, rng=rng)
+    return truth, x, GaussianMixture.init(x[:1000], k, rng=seed)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_online_pass_comes_near_the_whole_fit_and_beats_one_pass_of_em(seed):
+    _, x, start = known_mixture(seed)
+    *_, last = em.online(start, np.array_split(x, 1000))
+    assert last.seen == len(x)
+    best = em.fit(start, x, max_iter=60).model.log_prob(x).mean()
+    one_pass = em.fit(start, x, max_iter=1, tol=0).model.log_prob(x).mean()
+    online = last.model.log_prob(x).mean()
+    assert best - online < 0.005  # nats per datum
+    assert online > one_pass + 0.004
+
+
+def test_online_em_is_what_it_says():
+    """Written out once more for one component, of which learning is the mean and covariance."""
+    rng = np.random.default_rng(0)
+    batches = [rng.normal(size=(n, 2)) for n in (30, 50, 40, 60)]
+    model = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
+    updates = list(em.online(model, iter(batches), power=0.8, delay=2))
+    s = sum(b.sum(axis=0) for b in batches[:2]) / 80
+    ss = sum(b.T @ b for b in batches[:2]) / 80
+    assert updates[0].model is model
+    for t, batch in ((2, None), (3, batches[2]), (4, batches[3])):
+        if batch is not None:
+            rate = t**-0.8
+            s = (1 - rate) * s + rate * batch.mean(axis=0)
+            ss = (1 - rate) * ss + rate * batch.T @ batch / len(batch)
+        now = updates[t - 1].model
+        np.testing.assert_allclose(now.means[0], s, rtol=1e-12)
+        np.testing.assert_allclose(now.covs[0], ss - np.outer(s, s), rtol=1e-10)
+    for t in (1, 2, 3):  # the bound of data not yet seen
+        before = updates[t - 1].model
+        assert updates[t].bound == pytest.approx(before.log_prob(batches[t]).mean(), rel=1e-12)
+    assert [u.seen for u in updates] == [30, 80, 120, 180]
+
+
+def test_a_prior_weighs_as_beside_all_data_seen():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 2))
+    prior = InverseWishart(50.0, 100 * np.eye(2))
+    model = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)], prior)
+    *_, last = em.online(model, np.split(x, 6), delay=6)  # one learning step, from all data
+    whole = em.fit(model, x, max_iter=1, tol=0).model
+    np.testing.assert_allclose(last.model.covs, whole.covs, rtol=1e-10)
+    near = model.learn(model.expect(x, model.infer(x)) * (1 / 600))
+    assert np.abs(near.covs - whole.covs).max() > 0.3  # where the weight is another, it shows
+
+
+@pytest.mark.parametrize("case", contract.ALL_CASES)
+def test_online_em_serves_every_model(case):
+    model, x = contract.ALL_CASES[case](0)
+    order = np.random.default_rng(0).permutation(len(x))
+    batches = np.array_split(x[order], 10) * 3
+    *_, last = em.online(model, batches, delay=3)
+    best = em.fit(model, x, max_iter=20).model
+    start, end, top = (m.log_prob(x).mean() for m in (model, last.model, best))
+    assert end > start + 0.5 * (top - start)
+
+
+def test_weighted_statistics_are_those_of_data_that_count_so_often():
+    for make in contract.ALL_CASES.values():
+        model, x = make(0)
+        stats = model.expect(x, model.infer(x))
+        twice = stats * 2
+        assert twice.n == 2 * stats.n
+        assert model.lower_bound(twice) == pytest.approx(
+            model.lower_bound(stats + stats), rel=1e-12
+        )
+        if "origin" in {f.name for f in fields(stats)}:
+            np.testing.assert_array_equal(twice.origin, stats.origin)
+    with pytest.raises(ValueError, match="weight is -1"):
+        stats * -1
+    with pytest.raises(TypeError, match="weight is '2'"):
+        stats * "2"
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: em.online(MIXTURE, X), TypeError, "x is one array; wanted batches"),
+        (lambda: em.online(MIXTURE, X.tolist()), TypeError, "x is one array"),
+        (lambda: em.online(MIXTURE, None), TypeError, "x is None"),
+        (lambda: em.online(MIXTURE, [X], power=0.5), ValueError, r"power is 0.5; wanted .* above"),
+        (lambda: em.online(MIXTURE, [X], power=1.1), ValueError, "power is 1.1"),
+        (lambda: em.online(MIXTURE, [X], power="a"), TypeError, "power is 'a'"),
+        (lambda: em.online(MIXTURE, [X], delay=0), ValueError, "delay is 0"),
+        (lambda: em.online(MIXTURE, [X] * 3), ValueError, "x gave 3 batches; wanted at least 10"),
+        (lambda: em.online(MIXTURE, [X, spoiled(np.nan)]), ValueError, "batch 1 of x has 1 val"),
+        (lambda: em.online(MIXTURE, iter([])), ValueError, "x gave no batch"),
+    ],
+)
+def test_bad_arguments_of_online_em_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        list(call())
+
+
+# ------------------------------------------------------------------ shards
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])
+def test_written_rows_come_back_in_order(tmp_path, dtype):
+    x = np.arange(46).reshape(23, 2).astype(dtype)
+    for i, source in enumerate([x, np.split(x, [1, 2, 20]), iter([x[:9], x[9:]])]):
+        shards = data.write_shards(tmp_path / f"{i}" / "x", source, rows=5)
+        assert [len(batch) for batch in shards] == [5, 5, 5, 5, 3]
+        assert (len(shards), shards.dim) == (23, 2)
+        for _ in range(2):  # again and again
+            np.testing.assert_array_equal(np.concatenate(list(shards)), x)
+        assert next(iter(shards)).dtype == dtype
+        assert [p.name for p in (tmp_path / f"{i}").iterdir()] == ["x"]
+    small = data.Shards(tmp_path / "0" / "x", batch_size=2)
+    assert [len(batch) for batch in small] == [2, 2, 1] * 4 + [2, 1]
+
+
+def test_parts_take_turns_and_are_all(tmp_path):
+    x = np.arange(40.0).reshape(20, 2)
+    shards = data.write_shards(tmp_path / "x", x, rows=3)
+    parts = [shards.part(rank, 3) for rank in range(3)]
+    assert [len(part.paths) for part in parts] == [3, 2, 2]
+    assert parts[1].paths == (shards.paths[1], shards.paths[4])
+    assert sum(map(len, parts)) == 20
+    rows = np.concatenate([batch for part in parts for batch in part])
+    np.testing.assert_array_equal(rows[rows[:, 0].argsort()], x)
+    with pytest.raises(ValueError, match="x has 7 shards for 8 processes; wanted at least one"):
+        shards.part(0, 8)
+    with pytest.raises(ValueError, match="rank is 3; wanted between 0 and 2"):
+        shards.part(3, 3)
+
+
+def test_a_sample_is_rows_without_replacement(tmp_path):
+    x = np.arange(2000.0).reshape(1000, 2)
+    shards = data.write_shards(tmp_path / "x", x, rows=77)
+    sample = shards.sample(300, rng=0)
+    assert len(set(sample[:, 0])) == 300
+    assert (sample[:, 0] % 2 == 0).all()
+    assert (sample[:, 1] == sample[:, 0] + 1).all()
+    assert sample[:, 0].mean() == pytest.approx(999, abs=4 * 577 / np.sqrt(300))
+    np.testing.assert_array_equal(shards.sample(1000, rng=1), x)
+    with pytest.raises(ValueError, match="n is 1001; wanted between 1 and 1000"):
+        shards.sample(1001, rng=0)
+    with pytest.raises(TypeError, match="rng is None"):
+        shards.sample(10, rng=None)
+
+
+class Evil:
+    def __reduce__(self):
+        return os.mkdir, ("evil",)
+
+
+def broken(path, kind):
+    good = np.arange(12.0).reshape(6, 2)
+    if kind == "objects":
+        np.save(path, np.array([[Evil(), 1]], dtype=object), allow_pickle=True)
+    elif kind == "cut":
+        np.save(path, good)
+        path.write_bytes(path.read_bytes()[:-8])
+    elif kind == "no array":
+        path.write_bytes(b"not a numpy file")
+    elif kind == "empty file":
+        path.write_bytes(b"")
+    else:
+        arrays = {
+            "no rows": good[:0], "one row": good[0], "text": good.astype(str), "complex": good + 0j,
+            "other columns": good[:, :1],
+        }  # fmt: skip
+        np.save(path, arrays[kind])
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("objects", r"1\.npy cannot be read as an array: .*Python objects"),
+        ("cut", r"1\.npy cannot be read as an array"),
+        ("no array", r"1\.npy cannot be read as an array"),
+        ("empty file", r"1\.npy cannot be read as an array"),
+        ("no rows", r"1\.npy (has shape|cannot be read)"),
+        ("one row", r"1\.npy has shape \(2,\)"),
+        ("text", r"1\.npy holds <U"),
+        ("complex", r"1\.npy holds complex128"),
+        ("other columns", r"1\.npy has 1 columns; wanted 2, as 0\.npy has"),
+    ],
+)
+def test_a_broken_shard_is_named_and_runs_no_code(tmp_path, kind, message, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save(tmp_path / "0.npy", np.ones((4, 2)))
+    broken(tmp_path / "1.npy", kind)
+    with pytest.raises((ValueError, TypeError), match=message):
+        data.Shards(tmp_path)
+    assert not (tmp_path / "evil").exists()
+
+
+def test_a_folder_without_shards_is_named(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(FileNotFoundError, match=r"has no \.npy files"):
+            data.Shards(folder)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        data.Shards(tmp_path, batch_size=0)
+
+
+def test_a_value_that_is_not_finite_is_found_by_its_file(tmp_path):
+    np.save(tmp_path / "a.npy", X)
+    np.save(tmp_path / "b.npy", spoiled(np.nan))
+    shards = data.Shards(tmp_path)
+    with pytest.raises(ValueError, match=r"batch 1 of x \(b\.npy\) has 1 values.*\[3, 1\]"):
+        em.fit(MIXTURE, shards)
+    with pytest.raises(ValueError, match=r"b\.npy has 1 values that are not finite"):
+        shards.sample(80, rng=0)
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path):
+    def breaks_off():
+        yield X
+        raise RuntimeError("the source broke off")
+
+    with pytest.raises(RuntimeError, match="broke off"):
+        data.write_shards(tmp_path / "x", breaks_off(), rows=7)
+    with pytest.raises(ValueError, match="batch 1 of x has 1 values that are not finite"):
+        data.write_shards(tmp_path / "x", [X, spoiled(np.nan)], rows=7)
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "x").mkdir()
+    data.write_shards(tmp_path / "x", X)  # an empty folder may be there
+    for folder in (tmp_path / "x", tmp_path / "x" / "00000000.npy"):
+        with pytest.raises(FileExistsError, match="exists and is not empty; wanted a new folder"):
+            data.write_shards(folder, X)
+    with pytest.raises(ValueError, match="rows is 0"):
+        data.write_shards(tmp_path / "y", X, rows=0)

@@ -51,13 +51,8 @@ refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/python tools/still.py
 	$(BIN)/python tools/pictures.py
 
-bench: $(BENCH_READY) ## Time the package against its peers, one thread (15 minutes)
-	$(BIN)/python benchmarks/mixture.py
-	$(BIN)/python benchmarks/factor_analysis.py
-	$(BIN)/python benchmarks/variational_bayes.py
-	$(BIN)/python benchmarks/binary_factors.py
-	$(BIN)/python benchmarks/vae.py
-	$(BIN)/python benchmarks/streaming.py
+bench: $(BENCH_READY) ## Time the package against its peers, one thread (20 minutes)
+	$(BIN)/python benchmarks/report.py $(ONLY)
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis

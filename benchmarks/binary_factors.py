@@ -7,7 +7,7 @@ Goals: no more than 3 times the products at 100k × 64 with K = 16; exact infere
 """
 
 import numpy as np
-from common import extra_memory, print_times, seconds
+from common import extra_memory, note, note_times, seconds
 from threadpoolctl import threadpool_limits
 
 from lfm import em
@@ -48,9 +48,9 @@ def mean_field(n, d, k):
         times["lfm"].append(seconds(lambda: ours(fit.model, x, fit.q)))
         times["its products"].append(seconds(lambda: products(fit.model, x, fit.q.probs)))
     memory = extra_memory(lambda: ours(fit.model, x, fit.q)) - n * k * 8 / 2**20
-    print(f"\nbinary factors, mean field, N = {n:,}, D = {d}, K = {k}")
-    print_times(times)
-    print(f"  extra memory: {memory:.1f} MiB beside the new q")
+    case = f"binary factors, mean field, {n:,} × {d}, K = {k}"
+    note_times(case, times, its_products=1 / 3)
+    note(case, "extra memory beside the new q", memory, "MiB")
 
 
 def exact(n, d, k):
@@ -59,11 +59,11 @@ def exact(n, d, k):
     gap = model.lower_bound(model.expect(x, model.infer(x))) - model.log_prob(x).sum()
     time = seconds(lambda: model.expect(x, model.infer(x)))
     memory = extra_memory(lambda: model.expect(x, model.infer(x)))
-    print(f"\nbinary factors, exact, N = {n:,}, D = {d}, K = {k}")
-    print(
-        f"  {time:.2f} s, extra memory {memory:.1f} MiB (the table: {n * 2**k * 8 / 2**20:.0f} MiB)"
-    )
-    print(f"  bound less log likelihood: {gap / n:.0e} nats per datum")
+    case = f"binary factors, exact, {n:,} × {d}, K = {k}"
+    note(case, "lfm", time, "s")
+    table = n * 2**k * 8 / 2**20
+    note(case, f"extra memory (the table of states: {table:.0f} MiB)", memory, "MiB", most=16)
+    note(case, "bound less log likelihood", abs(gap) / n, "nats per datum", most=1e-9)
 
 
 if __name__ == "__main__":

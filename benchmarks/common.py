@@ -1,5 +1,7 @@
-"""What the benchmarks share: timing, memory, the speed of a matrix product, a mixture."""
+"""What the benchmarks share: timing, memory, the speed of a matrix product, a mixture, notes."""
 
+import json
+import os
 import time
 import tracemalloc
 from statistics import median
@@ -33,12 +35,29 @@ def gemm_rate() -> float:
     return 2 * 1024**3 / min(seconds(lambda: a @ a) for _ in range(5))
 
 
-def print_times(times: dict[str, list[float]], unit: str = "ms") -> None:
-    """Print medians, and medians of the ratios to lfm taken pair by pair."""
+def note(case: str, what: str, value: float, unit: str, *, least=None, most=None) -> None:
+    """Print one figure and whether it reaches its goal; `make bench` writes it down too."""
+    goal = "" if least is most is None else f"≥ {least:g}" if most is None else f"≤ {most:g}"
+    met = (least is None or value >= least) and (most is None or value <= most)
+    row = {"case": case, "what": what, "value": f"{value:.3g} {unit}", "goal": goal, "met": met}
+    print(f"{case} · {what}: {row['value']}", *([f"({goal}: {met})"] if goal else []), flush=True)
+    if path := os.environ.get("LFM_BENCH_ROWS"):
+        with open(path, "a", encoding="utf-8") as file:
+            print(json.dumps(row), file=file)
+
+
+def note_times(case: str, times: dict[str, list[float]], unit: str = "ms", **goals) -> None:
+    """Note medians, and medians of the ratios to lfm taken pair by pair.
+
+    `goals` are the least ratios wanted, by name, spaces and signs as underscores.
+    """
     factor = {"ms": 1e3, "s": 1.0}[unit]
     for name, values in times.items():
-        ratio = median(v / o for v, o in zip(values, times["lfm"], strict=True))
-        print(f"  {name:25s} {factor * median(values):9.2f} {unit}   {ratio:7.2f} × lfm")
+        note(case, name, factor * median(values), unit)
+        if name != "lfm":
+            ratio = median(v / o for v, o in zip(values, times["lfm"], strict=True))
+            goal = goals.get(name.replace("-", "_").replace(" ", "_"))
+            note(case, f"{name} over lfm", ratio, "×", least=goal)
 
 
 def problem(n, d, k, rng):

@@ -12,7 +12,7 @@ import warnings
 from statistics import median
 
 import numpy as np
-from common import extra_memory, seconds
+from common import extra_memory, note, seconds
 from sklearn.decomposition import FactorAnalysis as Peer
 from threadpoolctl import threadpool_limits
 
@@ -54,26 +54,22 @@ def per_iteration(x, k, iterations=30) -> float:
 
 
 def report(x, k):
-    print(f"\nfactor analysis, N = {len(x):,}, D = {x.shape[1]}, K = {k}")
+    case = f"factor analysis {len(x):,} × {x.shape[1]}, K = {k}"
     fits = []
     mine = median(seconds(lambda: fits.append(ours(x, k))) for _ in range(3))
     end = fits[-1].bounds[-1] / len(x)
-    print(
-        f"  {'lfm':25s} {mine:8.2f} s, {len(fits[-1].bounds)} iterations, {end:.5f} nats per datum"
-    )
-    for method in ("randomized", "lapack"):
+    note(case, f"lfm, {len(fits[-1].bounds)} iterations", mine, "s")
+    for method, goal in (("randomized", 5), ("lapack", 30)):
         time, used, its_end = theirs(x, k, method, end)
-        print(
-            f"  scikit-learn {method:12s} {time:8.2f} s, {used} iterations to there "
-            f"(its end: {its_end - end:+.5f}): {time / mine:.1f} × lfm"
-        )
+        note(case, f"scikit-learn {method}, {used} iterations", time, "s")
+        note(case, f"scikit-learn {method} over lfm", time / mine, "×", least=goal)
+        note(case, f"scikit-learn {method}, its end below lfm's", end - its_end, "nats per datum")
     few, many = x[: N // 4], x
     costs = 1e3 * per_iteration(few, k), 1e3 * per_iteration(many, k)
-    print(
-        f"  per iteration: N = {len(few):,} {costs[0]:.2f} ms, N = {len(many):,} {costs[1]:.2f} ms"
-    )
+    for part, cost in zip((few, many), costs, strict=True):
+        note(case, f"lfm, an iteration at N = {len(part):,}", cost, "ms")
     memory, square = extra_memory(lambda: ours(x, k)), 8 * x.shape[1] ** 2 / 2**20
-    print(f"  extra memory: lfm {memory:.1f} MiB, of which {square:.1f} are one D × D matrix")
+    note(case, "extra memory less one D × D matrix", memory - square, "MiB", most=8)
 
 
 if __name__ == "__main__":

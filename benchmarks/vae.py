@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 import torch
-from common import print_times, seconds
+from common import note, note_times, seconds
 from PIL import Image
 from torch import nn
 
@@ -184,7 +184,8 @@ def by_pythae(x):
 def side_by_side():
     x = images()
     ways = {
-        "lfm": ours, "its products": lambda x: products(N), "DataLoader loop": data_loader,
+        "lfm": ours, "lfm in bfloat16": lambda x: ours(x, bfloat16=True),
+        "its products": lambda x: products(N), "DataLoader loop": data_loader,
         "pyro": by_pyro, "pythae": by_pythae,
     }  # fmt: skip
     times = {name: [] for name in ways}
@@ -194,19 +195,21 @@ def side_by_side():
                 times[name].append(SCALE * way(x))
             except ImportError:
                 continue
-    print(f"\nVAE {D}-{H}-{K}, batch {BATCH}, an epoch of 60,000 on one thread")
-    print_times({name: t for name, t in times.items() if t}, unit="s")
-    big = {"lfm": [], "its products": []}
+    case = f"VAE {D}-{H}-{K}, an epoch of 60,000, batch "
+    present = {name: t for name, t in times.items() if t}
+    goals = {"DataLoader_loop": 2.2, "pyro": 2.5, "pythae": 1.4, "its_products": 0.65}
+    note_times(f"{case}{BATCH}", present, "s", **goals)
+    big = {"lfm": [], "lfm in bfloat16": [], "its products": []}
     for _ in range(ROUNDS):
         big["lfm"].append(SCALE * ours(x, 1024))
+        big["lfm in bfloat16"].append(SCALE * ours(x, 1024, bfloat16=True))
         big["its products"].append(SCALE * products(N, 1024))
-    print("\nthe same, batch 1024")
-    print_times(big, unit="s")
+    note_times(f"{case}1024", big, "s", its_products=0.85)
 
 
 def on_a_gpu():
     if not torch.cuda.is_available():
-        print("\nVAE on a GPU: not measured, there is none")
+        print("VAE on a GPU: not measured, there is none")
         return
     x = images(60_000)
     replayed = ours(x, device="cuda")
@@ -215,8 +218,9 @@ def on_a_gpu():
     eager = ours(x, device="cuda")
     training._Run._captured = captured
     steps = len(x) // BATCH
-    print(f"\nVAE {D}-{H}-{K}, batch {BATCH}, on one {torch.cuda.get_device_name()}")
-    print(f"  {1e6 * replayed / steps:.0f} µs a step, eager {1e6 * eager / steps:.0f} µs")
+    case = f"VAE {D}-{H}-{K}, batch {BATCH}, on one {torch.cuda.get_device_name()}"
+    note(case, "lfm, a step", 1e6 * replayed / steps, "µs")
+    note(case, "eager over replayed", eager / replayed, "×", least=5)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,14 @@ SCRIPTS = ("mixture", "factor_analysis", "variational_bayes", "binary_factors", 
 PEERS = ("numpy", "scipy", "torch", "scikit-learn", "pomegranate", "pyro-ppl", "pythae")
 HEAD = """# Measured
 
-{date}; {machine}; one thread, Python {python}, {versions}. Load of the machine at the start: {load}.
+{date}; {machine}; one thread, Python {python}, {versions}.
+Load of the machine at the start: {load}.
 
-Written by `make bench`, which measures again on your machine: all ways in turn within one run, medians, ratios taken
-pair by pair. Only ratios of one run mean anything. "Over lfm" is how many times as long the other way takes; of bare
-matrix products it is the share of their speed that lfm reaches. Goals were set beforehand, on another machine;
-{missed} of {goals} are missed here. The long run on MNIST is in [MNIST.md](MNIST.md).
+Written by `make bench`, which measures again on your machine: all ways in turn within one run,
+medians, ratios taken pair by pair. Only ratios of one run mean anything. "Over lfm" is how many
+times as long the other way takes; of bare matrix products it is the share of their speed that lfm
+reaches. Goals were set beforehand, on another machine; {missed} of {goals} are missed here. The
+long run on MNIST is in [MNIST.md](MNIST.md).
 """
 
 

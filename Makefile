@@ -34,6 +34,7 @@ test-package: $(READY) ## Test the package lfm
 
 test-notebooks: $(READY) ## Run every notebook and compare its outputs with the stored ones
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 300 \
+	    --nbval-sanitize-with tests/sanitize.cfg \
 	    -n $(WORKERS) --dist loadfile -q notebooks
 
 lint: $(READY) ## Check the style of the code

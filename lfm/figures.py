@@ -7,8 +7,10 @@ readers who do not see all colours (Okabe and Ito 2008). A notebook ends a figur
 """
 
 import base64
+import html
 import io
 import re
+import sys
 from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
@@ -42,7 +44,7 @@ STYLE = {
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Picture:
-    """A finished figure: its PNG for the eye and its text for everybody else."""
+    """A finished figure: its PNG for the eye and its words for everybody else."""
 
     png: bytes
     alt: str  # what it says
@@ -50,6 +52,20 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
+
+    def _ipython_display_(self) -> None:
+        """Show the picture and, folded below it, its words: JupyterLab shows no alt texts."""
+        display = sys.modules["IPython"].display.display  # nobody but IPython calls this
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        display({"text/html": self._in_words(), "text/plain": "(in words)"}, raw=True)
+
+    def _in_words(self) -> str:
+        alt, details = html.escape(self.alt), html.escape(self.details)
+        return (
+            '<details class="in-words"><summary>This figure in words</summary>'
+            f'{alt}. <span class="plotted">{details}</span></details>'
+        )
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data = {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode()}

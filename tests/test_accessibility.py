@@ -2,7 +2,9 @@
 
 import itertools
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib as mpl
 import numpy as np
@@ -169,3 +171,17 @@ def test_a_picture_carries_both_texts_and_compares_only_its_claim():
     assert data["text/plain"] == "Figure: A curve that rises by one, as it should"
     alt = metadata["image/png"]["alt"]
     assert alt == "A curve that rises by one, as it should. curve goes from 2 to 3."
+
+
+def test_in_jupyterlab_the_words_are_shown_below_the_picture(monkeypatch):
+    shown = []
+    fake = SimpleNamespace(display=SimpleNamespace(display=lambda data, **_: shown.append(data)))
+    monkeypatch.setitem(sys.modules, "IPython", fake)
+    fig, ax = figures.new()
+    ax.plot([0, 1], [2, 3], label="a < b")
+    figures.show(fig, alt="A curve that rises by one")._ipython_display_()
+    picture, words = shown
+    assert "image/png" in picture
+    assert words["text/html"].startswith('<details class="in-words"><summary>')
+    assert "A curve that rises by one. " in words["text/html"]
+    assert "a &lt; b goes from 2 to 3." in words["text/html"]

@@ -1,5 +1,6 @@
 """What every notebook keeps to, whatever it teaches. Outputs are compared by nbval, not here."""
 
+import html
 import itertools
 import re
 import statistics
@@ -103,6 +104,8 @@ def test_every_figure_has_a_text_for_readers_who_cannot_see_it(path):
                 assert len(said.split()) >= 8, cell.id
                 assert alt.startswith(said), cell.id
                 assert len(alt) > len(said) + 10, cell.id  # and what is plotted, in numbers
+                words = [o.data.get("text/html", "") for o in cell.outputs if "data" in o]
+                assert any("in-words" in w and html.escape(said) in w for w in words), cell.id
             assert "image/svg+xml" not in output.get("data", {}), cell.id
 
 

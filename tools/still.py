@@ -1,4 +1,4 @@
-"""Take what moves out of the stored notebooks: a slider needs a kernel, and stored ones break pages.
+"""Take what moves out of stored notebooks: a slider needs a kernel, and stored ones break pages.
 
 Cells tagged `widget` keep their code and lose their outputs; the figure beside each carries the
 argument. `make refresh` calls this after it has executed the notebooks.

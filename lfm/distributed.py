@@ -1,13 +1,13 @@
 """EM and the VAE in several processes, each with its share of the data, started by torchrun.
 
-    torchrun --nproc-per-node 2 -m lfm.distributed mixture --data FOLDER --components 16 \
-        --checkpoint FILE
+    torchrun --nproc-per-node 2 -m lfm.distributed mixture --data FOLDER --components 16
     torchrun --nproc-per-node 2 -m lfm.distributed vae --data FOLDER --latent 20 --checkpoint FILE
 
 Of the sorted files of FOLDER (`data.Shards`) process `rank` takes rank, rank + world, and so on.
 EM sends its statistics and nothing else: `total` is one all-reduce for each iteration, whatever N,
-and the result is that of one process to rounding. The VAE sends gradients. With torchrun's
---max-restarts, a run that lost a process goes on from its checkpoint by itself.
+and the result is that of one process to rounding. The VAE sends gradients: a global batch is one
+batch of every process. With torchrun's --max-restarts, a run that lost a process goes on from its
+checkpoint by itself.
 """
 
 import argparse

@@ -1,13 +1,13 @@
 """EM and the VAE in several processes, each with its share of the data, started by torchrun.
 
-    torchrun --nproc-per-node 2 -m lfm.distributed mixture --data FOLDER --components 16 \
-        --checkpoint FILE
+    torchrun --nproc-per-node 2 -m lfm.distributed mixture --data FOLDER --components 16
     torchrun --nproc-per-node 2 -m lfm.distributed vae --data FOLDER --latent 20 --checkpoint FILE
 
 Of the sorted files of FOLDER (`data.Shards`) process `rank` takes rank, rank + world, and so on.
 EM sends its statistics and nothing else: `total` is one all-reduce for each iteration, whatever N,
-and the result is that of one process to rounding. The VAE sends gradients. With torchrun's
---max-restarts, a run that lost a process goes on from its checkpoint by itself.
+and the result is that of one process to rounding. The VAE sends gradients: a global batch is one
+batch of every process. With torchrun's --max-restarts, a run that lost a process goes on from its
+checkpoint by itself.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -59,9 +59,18 @@ def processes(timeout: float = 30.0) -> Iterator[tuple[int, int]]:
     gpu = torch.cuda.is_available() and torch.cuda.device_count() >= _local_world()
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    wait = timedelta(seconds=timeout)
     with _contact():
-        dist.init_process_group("nccl" if gpu else "gloo", timeout=timedelta(seconds=timeout))
-    yield dist.get_rank(), dist.get_world_size()
+        store, rank, world = next(dist.rendezvous("env://", timeout=wait))
+        if os.environ.get("GROUP_WORLD_SIZE") == "1":
+            # torchrun keeps its store when it restarts, with the addresses of processes long dead.
+            # On several computers TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 gives each try its own.
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            store = dist.PrefixStore(f"attempt {attempt}", store)
+        dist.init_process_group(
+            "nccl" if gpu else "gloo", store=store, rank=rank, world_size=world, timeout=wait
+        )
+    yield rank, world
     dist.destroy_process_group()  # not after an error: it would wait for the others
 
 
@@ -79,7 +88,7 @@ def total(part):
     if isinstance(part, Moments):
         return _total_moments(part)
     if hasattr(part, "origin"):
-        part = part.about(from_rank_0(part.origin))
+        part = part.about(_broadcast(part.origin))
     sums = {name: np.asarray(value, dtype=np.float64) for name, value in part.sums().items()}
     flat = [_packed(name, value).ravel() for name, value in sums.items()]
     ends = np.cumsum([len(values) for values in flat])[:-1]
@@ -103,7 +112,7 @@ def from_rank_0(value):
 
 
 def _total_moments(part: Moments) -> Moments:
-    origin = from_rank_0(part.mean)
+    origin = _broadcast(part.mean)
     shift = _all_reduce(np.append(part.n * (part.mean - origin), part.n))
     n, mean = round(shift[-1]), origin + shift[:-1] / shift[-1]
     return Moments(n, mean, _all_reduce(part.about(mean)), None)
@@ -121,12 +130,21 @@ def _unpacked(name: str, values: Array, shape: tuple[int, ...]) -> Array:
     return a
 
 
-def _all_reduce(a: Array, op=dist.ReduceOp.SUM) -> Array:
+def _broadcast(a) -> Array:
+    """Return the numbers that rank 0 has, in float64."""
+    return _exchanged(a, lambda tensor: dist.broadcast(tensor, 0))
+
+
+def _all_reduce(a, op=dist.ReduceOp.SUM) -> Array:
     """Return the sum over all processes, in float64."""
+    return _exchanged(a, lambda tensor: dist.all_reduce(tensor, op))
+
+
+def _exchanged(a, exchange: Callable[[torch.Tensor], object]) -> Array:
     device = "cuda" if dist.get_backend() == "nccl" else "cpu"
     tensor = torch.tensor(a, dtype=torch.float64, device=device)
     with _contact():
-        dist.all_reduce(tensor, op)
+        exchange(tensor)
     return tensor.cpu().numpy()
 
 
@@ -294,10 +312,10 @@ def main(arguments: list[str] | None = None) -> None:
     def stopped(*_):
         sys.exit(f"{name}: stopped, for another process has failed")
 
-    if "RANK" in os.environ:
-        signal.signal(signal.SIGTERM, stopped)  # what torchrun sends to those that are left
     try:
         with processes(options.timeout) as (rank, world):
+            if world > 1:
+                signal.signal(signal.SIGTERM, stopped)  # torchrun's word to those that are left
             options.run(options, rank, world)
     except (TypeError, ValueError, OSError, ArithmeticError, ProcessLost) as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")

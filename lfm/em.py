@@ -122,8 +122,9 @@ def steps(
     `batch_size`, it passes through inference that many rows at a time and q is a list, one for
     each batch. Or x is itself batches that can be read again and again, a list of arrays or
     `data.Shards`, of which one at a time is held. q is then None, and memory does not grow with N,
-    where the model infers without the old q: to have the q of a batch, infer it. A model that goes
-    on from the old q (`variational_em`) needs a list of them, which takes memory for N × K.
+    where the model infers without the old q: to have the q of a batch, infer it. (Factor analysis
+    has one q for all data, and keeps it.) A model that goes on from the old q (`variational_em`)
+    needs a list of them, which takes memory for N × K.
 
     Where this process holds only a part of the data, `total` returns the statistics of all data
     from those of the part, as `distributed.total` does.

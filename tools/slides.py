@@ -14,6 +14,7 @@ Cell tags override this: see `tools.course.TAGS`.
 
 import ast
 import html
+import itertools
 import re
 import shutil
 from dataclasses import dataclass, field
@@ -34,19 +35,38 @@ OUT = course.BUILD / "slides"
 WIDTH, HEIGHT = 1180, 560
 BODY, MATH, CODE = 30, 34, 26
 SMALLEST_MATH, SMALLEST_CODE = 22, 18
+ZOOMS = (1.4, 1.3, 1.2, 1.1, 1.0, 0.94)  # type grows where there is room; never below 28
 WORDS = 75  # more on one slide is read by nobody
-CAPTION = 210  # characters below a figure
+CAPTION = 210  # characters with a figure
 CODE_LINES = 8
+LEANS = r"(It|They|This|These|That|So|But|Then|Or|And|Hence|Because|Such|Both|Neither|Each)\b"
 
 
 @dataclass(frozen=True)
 class Part:
-    """One thing on a slide: its kind, its source, and its height in units of the slide."""
+    """One thing on a slide: its kind and its source."""
 
     kind: str  # claim, equation, list, table, figure, caption, code, output, task
     text: str
-    height: float = 0
     name: str = ""  # of an equation; the alt text of a figure
+
+    def height(self, zoom: float = 1.0) -> float:
+        """Return about how much of the slide's height it takes."""
+        size = BODY * zoom
+        lines = self.text.splitlines()
+        if self.kind == "figure":
+            return HEIGHT - 90
+        if self.kind == "equation":
+            return _tex_height(self.text, math_size(self.text, zoom))
+        if self.kind == "code":
+            return 1.35 * code_size(self.text, zoom) * len(lines) + 40
+        if self.kind == "output":
+            return 1.35 * 22 * len(lines) + 30
+        if self.kind == "list":
+            return sum(_text_height(line, size, indent=60) for line in lines)
+        if self.kind == "table":
+            return _table_height(self.text, size)
+        return sum(_text_height(t, size) for t in self.text.split("\n\n"))
 
 
 @dataclass
@@ -62,8 +82,13 @@ class Slide:
     extra: list[str] = field(default_factory=list)  # misconceptions and questions
     timing: str = ""
 
-    def height(self) -> float:
-        return sum(p.height for p in self.parts)
+    def height(self, zoom: float = 1.0) -> float:
+        """Return about how much of its height is taken."""
+        return sum(p.height(zoom) + 14 for p in self.parts)
+
+    def zoom(self) -> float:
+        """Return how much its type can be enlarged."""
+        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), ZOOMS[-1])
 
     def words(self) -> int:
         """Return how many words are shown."""
@@ -99,22 +124,29 @@ def sentences(text: str) -> list[str]:
         if re.search(r"[.?!:][\"”]?\*\*$", kept[int(m[1])]):
             cuts.append(m.end())
     edges = [0, *sorted(set(cuts)), len(text)]
-    pieces = [text[a:b].strip() for a, b in zip(edges, edges[1:], strict=False)]
+    pieces = [text[a:b].strip() for a, b in itertools.pairwise(edges)]
     return [re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], p) for p in pieces if p]
 
 
 def claims(text: str) -> list[str]:
-    """Return the sentences with bold words; a short one or a question with what answers it."""
-    found, rest = [], sentences(text)
-    for i, sentence in enumerate(rest):
-        before = rest[i - 1] if i else ""
-        if "**" in sentence or (before in found and _wants_more(before)):
-            found.append(sentence)
-    return found
+    """Return the sentences with bold words; a short one or a question with what answers it.
+
+    One that leans on the sentence before it ("It is called ...") brings that sentence too.
+    """
+    every = sentences(text)
+    chosen = set()
+    for i, sentence in enumerate(every):
+        if "**" in sentence:
+            chosen.add(i)
+            if i and re.match(LEANS, sentence):
+                chosen.add(i - 1)
+        elif i and i - 1 in chosen and _wants_more(every[i - 1]):
+            chosen.add(i)
+    return [every[i] for i in sorted(chosen)]
 
 
 def _wants_more(sentence: str) -> bool:
-    bare = sentence.replace("*", "").rstrip(")\"”")
+    bare = sentence.replace("*", "").rstrip(')"”')
     return "**" in sentence and (bare.endswith(("?", ":")) or count_words(bare) < 6)
 
 
@@ -145,9 +177,7 @@ def _row_width(tex: str) -> float:
     atom = r"\{((?:[^{}]|\{[^{}]*\})*)\}"
     for _ in range(4):  # a fraction is as wide as the wider of its parts
         tex = re.sub(r"\\[dt]?frac\s*(\w)\s*(\w)", r"\1", tex)
-        tex = re.sub(
-            r"\\[dt]?frac" + atom + atom, lambda m: max(m[1], m[2], key=_row_width), tex
-        )
+        tex = re.sub(r"\\[dt]?frac" + atom + atom, lambda m: max(m[1], m[2], key=_row_width), tex)
         tex = re.sub(r"\\underbrace" + atom + "_" + atom, lambda m: max(m[1], m[2], key=len), tex)
     width = 0.0
     for word in re.findall(r"\\(?:text|textstyle|operatorname)\{([^{}]*)\}", tex):
@@ -199,9 +229,8 @@ def _fold_at_relations(tex: str) -> str:
     for m in re.finditer(r"\\left|\\right|[{}]|(?<![_^])(?:=(?!:)|=:|\\ge|\\le)(?![A-Za-z])", tex):
         depth += {"{": 1, "}": -1, "\\left": 1, "\\right": -1}.get(m[0], 0)
         if depth == 0 and m[0] not in ("}", "\\right") and m.start() > start:
-            if not re.search(r":\s*$", tex[: m.start()]):
-                pieces.append(tex[start : m.start()])
-                start = m.start()
+            pieces.append(tex[start : m.start()])
+            start = m.start()
     pieces.append(tex[start:])
     if len(pieces) < 2:
         return tex
@@ -213,55 +242,50 @@ def _fold_at_relations(tex: str) -> str:
     return f"\\begin{{aligned}} {start}{lines} \\end{{aligned}}"
 
 
-def _tex_height(tex: str) -> float:
-    rows = re.split(r"\\\\", tex)
+def math_size(tex: str, zoom: float = 1.0) -> int:
+    """Return the size of type at which a displayed equation is no wider than the slide."""
+    return max(SMALLEST_MATH, int(min(MATH * zoom, WIDTH / tex_width(tex))))
+
+
+def code_size(code: str, zoom: float = 1.0) -> int:
+    """Return the size of type at which the longest line of code is no wider than the slide."""
+    longest = max(map(len, code.splitlines()))
+    return int(min(CODE * zoom, (WIDTH - 40) / (0.605 * longest)))
+
+
+def _tex_height(tex: str, size: float) -> float:
     tall = ("\\frac", "\\sum", "\\int", "\\underbrace", "\\prod", "\\begin{cases}")
-    return sum(MATH * (2.3 if any(t in row for t in tall) else 1.5) for row in rows) + 34
+    rows = re.split(r"\\\\", tex)
+    return sum(size * (2.3 if any(t in row for t in tall) else 1.5) for row in rows) + 34
 
 
-def _text_height(text: str, size: float = BODY) -> float:
+def _text_height(text: str, size: float, indent: float = 0) -> float:
     plain = re.sub(r"\$([^$]+)\$", lambda m: "x" * round(1.3 * tex_width(m[1]) + 1), text)
     plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", plain)
-    lines = -(-len(plain) * size * 0.475 // WIDTH)
-    return lines * size * 1.35 + 16
+    lines = -(-len(plain) * size * 0.475 // (WIDTH - indent))
+    tall = 0.5 if "frac" in text or "sum" in text else 0
+    return (lines * 1.35 + tall) * size + 16
 
 
-def _items_height(items: list[str]) -> float:
-    return sum(_text_height(item) for item in items)
-
-
-def _table_height(table: str) -> float:
-    rows = [r for r in table.splitlines() if not re.fullmatch(r"[|\s:-]+", r)]
-    return sum(_text_height(r, 29) + 4 for r in rows)
-
-
-def part(kind: str, text: str, name: str = "") -> Part:
-    """Return a part with its height."""
-    height = {
-        "equation": _tex_height,
-        "table": _table_height,
-        "list": lambda t: _items_height(t.splitlines()),
-        "code": lambda t: 1.35 * code_size(t) * len(t.splitlines()) + 40,
-        "output": lambda t: 1.35 * 22 * len(t.splitlines()) + 30,
-        "figure": lambda t: HEIGHT - 90,
-    }.get(kind, _text_height)
-    return Part(kind, text, height(text), name)
-
-
-def code_size(code: str) -> int:
-    """Return the size of type at which the longest line fits."""
-    longest = max(map(len, code.splitlines()))
-    return min(CODE, int((WIDTH - 40) / (0.605 * longest)))
+def _table_height(table: str, size: float) -> float:
+    rows = [r.strip("|").split("|") for r in table.splitlines() if not re.fullmatch(r"[|\s:-]+", r)]
+    wide = [max(len(row[i]) for row in rows if i < len(row)) + 4 for i in range(len(rows[0]))]
+    height = 0.0
+    for row in rows:
+        share = [WIDTH * (1 - w / sum(wide)) for w in wide]
+        height += max(_text_height(c, size, s) for c, s in zip(row, share, strict=False))
+    return height
 
 
 # ------------------------------------------------------------------ code
 
 
-def without_assertions(source: str) -> str:
-    """Return the code without its assertions and imports."""
+def for_slide(source: str) -> str:
+    """Return the code without its assertions, imports and prints."""
     lines = source.splitlines()
     for node in reversed(ast.parse(source).body):
-        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
+        prints = isinstance(node, ast.Expr) and ast.unparse(node).startswith("print(")
+        if prints or isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
             del lines[node.lineno - 1 : node.end_lineno]
     text = "\n".join(line.replace("  # fmt: skip", "") for line in lines)
     return re.sub(r"\n{2,}", "\n", text).strip("\n")
@@ -273,10 +297,8 @@ def only_imports(source: str) -> bool:
 
 
 def transcribes(code: str) -> bool:
-    """Return whether code is short enough for a slide, and more than a print."""
-    lines = code.splitlines()
-    bare = [line for line in lines if not line.startswith("print(")]
-    return 2 <= len(lines) <= CODE_LINES and bool(bare) and code_size(code) >= SMALLEST_CODE
+    """Return whether code is more than a call, and short enough for a slide."""
+    return 2 <= len(code.splitlines()) <= CODE_LINES and code_size(code) >= SMALLEST_CODE
 
 
 def printed(cell) -> str:
@@ -312,13 +334,11 @@ class Deck:
 
     def add(self, *parts: Part) -> None:
         """Put parts that belong together on this slide, or on a new one where they do not fit."""
-        full = self.now.height() + sum(p.height for p in parts) > HEIGHT
+        full = self.now.height() + sum(p.height() for p in parts) > HEIGHT
         wordy = self.now.words() + sum(count_words(p.text) for p in parts) > WORDS
         two = {p.kind for p in self.now.parts} & {"figure", "table", "code"}
         named = [p for p in (*self.now.parts, *parts) if p.name and p.kind == "equation"]
-        if self.now.kind != "text" or (
-            self.now.parts and (full or wordy or two or len(named) > 1)
-        ):
+        if self.now.kind != "text" or (self.now.parts and (full or wordy or two or len(named) > 1)):
             self.go_on()
         self.now.parts += parts
 
@@ -326,6 +346,7 @@ class Deck:
 
     def markdown(self, cell) -> None:
         """Take a markdown cell."""
+        self.equation = None
         if "slide-split" in course.tags(cell) and self.slides:
             self.go_on()
         quiet, whole = (f"slide-{t}" in course.tags(cell) for t in ("notes", "all"))
@@ -350,22 +371,22 @@ class Deck:
                 lead = found[i - 1].text if i and found[i - 1].kind == "prose" else ""
                 lead = sentences(lead)[-1:] if lead.endswith(":") else []
                 lead = [s for s in lead if s not in {p.text for p in self.now.parts}]
-                self.listed([part("claim", s) for s in lead], items)
+                self.listed([Part("claim", s) for s in lead], items)
                 self.now.notes.append(block.text)
             elif block.kind == "table":
                 self.waiting = None
-                self.add(part("table", block.text))
+                self.add(Part("table", block.text))
 
     def listed(self, lead: list[Part], items: list[str]) -> None:
         """Put a list on as many slides as it needs."""
         while items:
             n = len(items)
             while n > 1 and (
-                _items_height(items[:n]) + sum(p.height for p in lead) > HEIGHT
+                Part("list", "\n".join(items[:n])).height() + sum(p.height() for p in lead) > HEIGHT
                 or sum(map(count_words, items[:n])) > WORDS
             ):
                 n -= 1
-            self.add(*lead, part("list", "\n".join(items[:n])))
+            self.add(*lead, Part("list", "\n".join(items[:n])))
             lead, items = [], items[n:]
 
     def prose(self, text: str, before: str, after: str, whole: bool) -> None:
@@ -377,11 +398,17 @@ class Deck:
         if self.waiting is not None:
             caption = self.caption(every)
             shown = [s for s in shown if s not in caption]
-        elif after == "equation" and every[-1] not in shown and count_words(every[-1]) <= 40:
-            shown.append(every[-1])
+        elif after == "equation" and count_words(every[-1]) <= 40:
+            lead = every[-2:] if count_words(every[-1]) < 5 else every[-1:]
+            shown = [s for s in shown if s not in lead] + lead
+        if "**What breaks next.**" in every[0]:
+            self.begin("What breaks next", "question")
+            self.now.parts = [Part("claim", " ".join(every[1:]))]
+            self.now.notes.append(text)
+            return
         for group in _grouped(shown):
-            self.add(*(part("claim", s) for s in group))
-        self.now.spare += every[:2]
+            self.add(*(Part("claim", s) for s in group))
+        self.now.spare += every
         self.now.notes.append(text)
 
     def caption(self, every: list[str]) -> list[str]:
@@ -389,12 +416,8 @@ class Deck:
         slide, self.waiting = self.waiting, None
         if re.match(r"\*\*[^*]+[?]\*\*", every[0]):
             return []  # a question opens something new
-        taken = []
-        for sentence in every:
-            if taken and len(" ".join([*taken, sentence])) > CAPTION:
-                break
-            taken.append(sentence)
-        slide.parts.append(part("caption", " ".join(taken)))
+        taken = _upto(every, CAPTION)
+        slide.parts.append(Part("caption", " ".join(taken)))
         return taken
 
     def displayed(self, tex: str) -> None:
@@ -402,7 +425,7 @@ class Deck:
         self.waiting = None
         name = (re.findall(r"\\tag\{([a-z0-9-]+)\}", tex) or [""])[0]
         tex = re.sub(r"\s*\\tag\{[a-z0-9-]+\}", "", tex)
-        equation = part("equation", fold(tex), name)
+        equation = Part("equation", fold(tex), name)
         lead = []
         while self.now.parts and self.now.parts[-1].kind == "claim" and not lead:
             lead.insert(0, self.now.parts.pop())
@@ -425,22 +448,27 @@ class Deck:
         if figure and "slide-notes" not in marks:
             self.figure(cell.id, figure[1])
             return
-        text = source if "slide-code" in marks else without_assertions(source)
-        follows = self.equation is not None and transcribes(text)
+        text = source if "slide-code" in marks else for_slide(source)
+        follows = self.equation is not None and "close(" in source and transcribes(text)
         said = printed(cell)
         if "slide-code" in marks or (follows and "slide-notes" not in marks):
-            parts = [part("code", text)]
+            parts = [Part("code", text)]
             if said and len(said.splitlines()) <= 3:
-                parts.append(part("output", said))
-            if self.equation and self.equation not in self.now.parts:
-                parts.insert(0, self.equation)
-            if sum(p.height for p in parts) > HEIGHT and parts[0].kind == "equation":
-                del parts[0]
-            self.add(*parts)
-            self.equation = None
+                parts.append(Part("output", said))
+            self.transcription(parts)
         elif "slide-output" in marks and said:
-            self.add(part("output", said))
+            self.add(Part("output", said))
         self.now.notes.append(f"```python\n{source}\n```" + (f"\nPrints: `{said}`" if said else ""))
+
+    def transcription(self, parts: list[Part]) -> None:
+        """Put code below its equation, or on the next slide with the equation once more."""
+        taken = sum(p.height() for p in parts)
+        if self.equation and self.now.height() + taken > HEIGHT:
+            self.go_on()
+            if self.equation.height() + taken <= HEIGHT:
+                parts = [self.equation, *parts]
+        self.add(*parts)
+        self.equation = None
 
     def figure(self, cell: str, alt: str) -> None:
         """Take a figure: it fills a slide."""
@@ -448,7 +476,7 @@ class Deck:
             spare = self.now.spare
             self.go_on().spare = list(spare[-1:])
         self.now.kind = "figure"
-        self.now.parts.append(part("figure", cell, alt))
+        self.now.parts.append(Part("figure", cell, alt))
         self.waiting = self.now
         self.equation = None
 
@@ -459,7 +487,7 @@ class Deck:
         rest = rest if first.kind == "heading" else [first, *rest]
         section = self.now.section
         self.begin(heading, kind).section = section
-        self.now.parts = [part("task", "\n\n".join(map(_as_source, rest)))]
+        self.now.parts = [Part("task", "\n\n".join(map(_as_source, rest)))]
 
 
 def _as_source(block: Block) -> str:
@@ -478,7 +506,7 @@ def _grouped(shown: list[str]) -> list[list[str]]:
 
 
 def first_slides(cell) -> list[Slide]:
-    """Return the slides of a chapter's first cell: the question, and what one will be able to do."""
+    """Return the slides of a chapter's first cell: the question and the aims."""
     text = cell.source
     heading = text.splitlines()[0].removeprefix("# ")
     question, stands = (
@@ -486,16 +514,16 @@ def first_slides(cell) -> list[Slide]:
         for name in ("The question.", "Where this stands.")
     )
     able = re.search(r"\*\*You will be able to\*\*\n((?:- .+\n?)+)", text)[1].strip()
-    opening = Slide(heading, "title", section=heading, parts=[part("claim", question)])
+    opening = Slide(heading, "title", section=heading, parts=[Part("claim", question)])
     opening.notes = [stands]
-    aims = Slide("You will be able to", section=heading, parts=[part("list", able)])
+    aims = Slide("You will be able to", section=heading, parts=[Part("list", able)])
     return [opening, aims]
 
 
 def last_slide(cell) -> Slide:
     """Return the slide with the question of the next chapter."""
     question = re.search(r"\*\*Next\.\*\* (.+)", cell.source)[1]
-    return Slide("Next", "question", section="Next", parts=[part("claim", question)])
+    return Slide("Next", "question", section="Next", parts=[Part("claim", question)])
 
 
 def make(cells: list, items: dict[str, list[str]] | None = None) -> list[Slide]:
@@ -504,7 +532,7 @@ def make(cells: list, items: dict[str, list[str]] | None = None) -> list[Slide]:
     minutes = [int(m) for m in re.findall(r"(\d+)", _time(cells[0].source))]
     deck = Deck()
     deck.slides = first_slides(cells[0])
-    following = {c.id: course.tags(after) for c, after in zip(cells, cells[1:], strict=False)}
+    following = {c.id: course.tags(after) for c, after in itertools.pairwise(cells)}
     for cell in cells[1:]:
         if "**Next.**" in cell.source and cell.cell_type == "markdown":
             deck.slides.append(last_slide(cell))
@@ -516,7 +544,7 @@ def make(cells: list, items: dict[str, list[str]] | None = None) -> list[Slide]:
                 deck.markdown(cell)
         elif course.tags(cell) & {"exercise", "quiz"}:
             if "exercise" in course.tags(cell):
-                deck.now.parts.append(part("code", _signature(cell.source)))
+                deck.now.parts.append(Part("code", _signature(cell.source)))
         else:
             deck.code(cell)
     slides = _finished(deck.slides)
@@ -535,18 +563,28 @@ def _signature(source: str) -> str:
 
 
 def _finished(slides: list[Slide]) -> list[Slide]:
-    """Return the slides, none empty: one without a part shows a sentence, or joins the one before."""
+    """Return the slides; an empty one shows its first sentences, or joins the one before."""
     done: list[Slide] = []
     for slide in slides:
         if slide.kind == "figure" and len(slide.parts) == 1 and slide.spare:
-            slide.parts.append(part("caption", slide.spare[0]))
+            slide.parts.insert(0, Part("caption", " ".join(_upto(slide.spare, CAPTION))))
         if not slide.parts and slide.spare:
-            slide.parts = [part("claim", s) for s in dict.fromkeys(slide.spare)][:2]
+            slide.parts = [Part("claim", s) for s in _upto(slide.spare, 320)]
         if slide.parts:
             done.append(slide)
         else:
             done[-1].notes += slide.notes
     return done
+
+
+def _upto(every: list[str], most: int) -> list[str]:
+    """Return the first sentence, and those after it that fit into so many characters."""
+    taken = every[:1]
+    for sentence in every[1:]:
+        if len(" ".join([*taken, sentence])) > most:
+            break
+        taken.append(sentence)
+    return taken
 
 
 def _remind(slides: list[Slide], items: dict[str, list[str]]) -> None:
@@ -583,18 +621,17 @@ def to_html(text: str) -> str:
     return re.sub(r"<pre><code[^>]*>", "<pre>", markdown2html_mistune(text)).strip()
 
 
-def _part_html(p: Part) -> str:
+def _part_html(p: Part, zoom: float) -> str:
     if p.kind == "figure":
         return f'<img class="fig" src="figures/{p.text}.png" alt="{html.escape(p.name)}">'
     if p.kind == "equation":
-        wide = tex_width(p.text)
-        size = min(MATH, max(SMALLEST_MATH, int(WIDTH / wide)))
+        size = math_size(p.text, zoom)
         name = f'<span class="name">{p.name}</span>' if p.name else ""
         tex = html.escape(p.text, quote=False)
         return f'<div class="eq" style="font-size:{size}px">$$ {tex} $$</div>{name}'
     if p.kind == "code":
         code = highlight(p.text, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
-        return f'<pre class="code" style="font-size:{code_size(p.text)}px">{code}</pre>'
+        return f'<pre class="code" style="font-size:{code_size(p.text, zoom)}px">{code}</pre>'
     if p.kind == "output":
         return f'<pre class="output">{html.escape(p.text)}</pre>'
     if p.kind == "list" and re.match(r"\d", p.text):
@@ -602,19 +639,14 @@ def _part_html(p: Part) -> str:
     return f'<div class="{p.kind}">{to_html(p.text)}</div>'
 
 
-def _statement(slide: Slide) -> bool:
-    """Return whether a slide has nothing but a few claims: it is then set large."""
-    return {p.kind for p in slide.parts} == {"claim"} and slide.words() <= 45
-
-
 def slide_html(slide: Slide, number: int) -> str:
     """Return a slide as a section of reveal.js."""
-    kind = "statement" if slide.kind == "text" and _statement(slide) else slide.kind
+    zoom = slide.zoom() if slide.kind in ("text", "exercise", "quiz") else 1.0
     level = 1 if slide.kind == "title" else 2
-    body = "\n".join(map(_part_html, slide.parts))
+    body = "\n".join(_part_html(p, zoom) for p in slide.parts)
     notes = "\n\n".join([f"**{slide.timing}**", *slide.extra, *slide.notes])
     return (
-        f'<section id="s{number}" class="{kind}"><div class="frame">\n'
+        f'<section id="s{number}" class="{slide.kind}" style="--zoom:{zoom}"><div class="frame">\n'
         f"<h{level}>{_inline(slide.heading)}</h{level}>\n"
         f'<div class="body">\n{body}\n</div></div>\n'
         f'<aside class="notes">\n{to_html(notes)}\n</aside></section>'

@@ -33,13 +33,16 @@ OUT = course.BUILD / "slides"
 
 # A slide is 1280 × 720 units; these are what is left of it for text, and the sizes of type.
 WIDTH, HEIGHT = 1180, 560
-BODY, MATH, CODE = 30, 34, 26
-SMALLEST_MATH, SMALLEST_CODE = 22, 18
-ZOOMS = (1.4, 1.3, 1.2, 1.1, 1.0, 0.94)  # type grows where there is room; never below 28
+BODY, MATH, CODE, GAP = 30, 34, 26, 14
+SMALLEST_MATH, SMALLEST_CODE = 22, 20
+ZOOMS = (1.4, 1.3, 1.2, 1.1, 1.0, 0.94)  # type grows where there is room; never below 28 ...
+SMALL_TABLE = 0.87  # ... but in a large table
 WORDS = 75  # more on one slide is read by nobody
 CAPTION = 210  # characters with a figure
 CODE_LINES = 8
-LEANS = r"(It|They|This|These|That|So|But|Then|Or|And|Hence|Because|Such|Both|Neither|Each)\b"
+BREAK = r" \\[4pt] "
+FEW = 18  # fewer say too little
+LEANS = r"(Its?|They|This|These|That|So|But|Then|Or|And|Hence|Because|Such|Both|Neither|Each)\b"
 
 
 @dataclass(frozen=True)
@@ -84,11 +87,12 @@ class Slide:
 
     def height(self, zoom: float = 1.0) -> float:
         """Return about how much of its height is taken."""
-        return sum(p.height(zoom) + 14 for p in self.parts)
+        return taken(self.parts, zoom)
 
     def zoom(self) -> float:
         """Return how much its type can be enlarged."""
-        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), ZOOMS[-1])
+        least = SMALL_TABLE if any(p.kind == "table" for p in self.parts) else ZOOMS[-1]
+        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), least)
 
     def words(self) -> int:
         """Return how many words are shown."""
@@ -98,6 +102,11 @@ class Slide:
         """Return how many words are shown or said: what the time is shared out by."""
         prose = [n for n in self.notes if not n.startswith("```")]
         return max(10, sum(map(count_words, prose)), self.words())
+
+
+def taken(parts: list[Part], zoom: float = 1.0) -> float:
+    """Return about how much of a slide's height parts take, with the gaps between them."""
+    return sum(p.height(zoom) + GAP for p in parts)
 
 
 # ------------------------------------------------------------------ text
@@ -128,26 +137,41 @@ def sentences(text: str) -> list[str]:
     return [re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], p) for p in pieces if p]
 
 
-def claims(text: str) -> list[str]:
-    """Return the sentences with bold words; a short one or a question with what answers it.
+def claims(every: list[str]) -> set[int]:
+    """Return which sentences of a paragraph carry its claim: those with bold words.
 
-    One that leans on the sentence before it ("It is called ...") brings that sentence too.
+    One that leans on the sentence before it ("It is called ...") brings that sentence, a question
+    what answers it, and a few words alone bring their neighbours.
     """
-    every = sentences(text)
-    chosen = set()
-    for i, sentence in enumerate(every):
-        if "**" in sentence:
+    chosen = {i for i, sentence in enumerate(every) if "**" in sentence}
+    for i in sorted(chosen):
+        if i and re.match(LEANS, every[i]):
+            chosen.add(i - 1)
+    for i in range(1, len(every)):
+        if i - 1 in chosen and _wants_more(every[i - 1]):
             chosen.add(i)
-            if i and re.match(LEANS, sentence):
-                chosen.add(i - 1)
-        elif i and i - 1 in chosen and _wants_more(every[i - 1]):
-            chosen.add(i)
-    return [every[i] for i in sorted(chosen)]
+    while chosen and sum(count_words(every[i]) for i in chosen) < FEW:
+        near = [i for i in (min(chosen) - 1, max(chosen) + 1) if 0 <= i < len(every)]
+        if not near:
+            break
+        chosen.add(near[0])
+    return chosen
 
 
 def _wants_more(sentence: str) -> bool:
     bare = sentence.replace("*", "").rstrip(')"”')
-    return "**" in sentence and (bare.endswith(("?", ":")) or count_words(bare) < 6)
+    return bare.endswith(("?", ":")) or count_words(bare) < 6
+
+
+def runs(every: list[str], chosen: set[int]) -> list[str]:
+    """Return the chosen sentences; those that follow each other in one paragraph."""
+    found: list[str] = []
+    for i in sorted(chosen):
+        if i - 1 in chosen:
+            found[-1] += f" {every[i]}"
+        else:
+            found.append(every[i])
+    return found
 
 
 def heads(items: str) -> list[str]:
@@ -158,7 +182,7 @@ def heads(items: str) -> list[str]:
         mark, text = re.match(r"([-*]|\d+\.) +(.*)", item, flags=re.S).groups()
         parts = sentences(text)
         if count_words(text) > 24:
-            parts = parts[: 2 if count_words(parts[0]) < 6 else 1]
+            parts = parts[: 2 if count_words(parts[0]) < 8 else 1]
         found.append(f"{'-' if mark in '-*' else mark} {' '.join(parts)}")
     return found
 
@@ -206,21 +230,35 @@ def _glyphs(tex: str) -> list[str]:
 
 
 def fold(tex: str) -> str:
-    """Return an equation that is too wide for the slide in several lines."""
-    if tex_width(tex) * MATH <= WIDTH or "\\begin{" in tex:
+    """Return an equation that is too wide for large type in several lines."""
+    if tex_width(tex) * MATH <= 0.85 * WIDTH:
         return tex
-    at_quads = re.split(r"(?<=,)\s*\\q?quad\s*|\s*\\qquad\s*|(?<=,)\s*\\ \s*", tex)
-    if len(at_quads) > 1:
-        lines = [at_quads[0]]
-        for piece in at_quads[1:]:
+    if table := re.fullmatch(r"\\begin\{aligned\}(.*)\\end\{aligned\}", tex.strip(), flags=re.S):
+        rows = [_cells(row) for row in table[1].split("\\\\")]
+        if all(len(row) == 1 for row in rows):
+            return tex
+    elif "\\begin{" in tex:
+        return tex
+    else:
+        rows = [re.split(r"(?<=,)\s*\\q?quad\s*|\s*\\qquad\s*|(?<=,)\s*\\ \s*", tex)]
+        if len(rows[0]) == 1:
+            return _fold_at_relations(tex)
+    lines = []
+    for row in rows:
+        lines.append(row[0])
+        for piece in row[1:]:
             joined = f"{lines[-1]} \\qquad {piece}"
             if tex_width(joined) * MATH <= WIDTH:
                 lines[-1] = joined
             else:
                 lines.append(piece)
-        tex = " \\\\[4pt] ".join(lines)
-        return f"\\begin{{gathered}} {tex} \\end{{gathered}}"
-    return _fold_at_relations(tex)
+    return f"\\begin{{gathered}} {BREAK.join(lines)} \\end{{gathered}}"
+
+
+def _cells(row: str) -> list[str]:
+    """Return the equations that stand beside each other in a row of an aligned block."""
+    cells = [cell.strip() for cell in row.split("&")]
+    return [" ".join(pair) for pair in zip(cells[::2], cells[1::2], strict=False)]
 
 
 def _fold_at_relations(tex: str) -> str:
@@ -235,10 +273,10 @@ def _fold_at_relations(tex: str) -> str:
     if len(pieces) < 2:
         return tex
     first, *rest = pieces
-    lines = " \\\\[4pt] & ".join(piece.strip() for piece in rest)
+    lines = f"{BREAK} & ".join(piece.strip() for piece in rest)
     # A long left side would push the aligned column out of the slide: put it on a line of its own.
     apart = tex_width(first) > 12
-    start = f"& {first.strip()} \\\\[4pt] & \\quad " if apart else f"{first.strip()} & "
+    start = f"& {first.strip()} {BREAK} & \\quad " if apart else f"{first.strip()} & "
     return f"\\begin{{aligned}} {start}{lines} \\end{{aligned}}"
 
 
@@ -334,7 +372,7 @@ class Deck:
 
     def add(self, *parts: Part) -> None:
         """Put parts that belong together on this slide, or on a new one where they do not fit."""
-        full = self.now.height() + sum(p.height() for p in parts) > HEIGHT
+        full = self.now.height() + taken(parts) > HEIGHT
         wordy = self.now.words() + sum(count_words(p.text) for p in parts) > WORDS
         two = {p.kind for p in self.now.parts} & {"figure", "table", "code"}
         named = [p for p in (*self.now.parts, *parts) if p.name and p.kind == "equation"]
@@ -366,23 +404,27 @@ class Deck:
                 self.displayed(block.text)
             elif block.kind == "list":
                 self.waiting = None
-                items = heads(block.text)
-                # The sentence that announces the list stands above it.
-                lead = found[i - 1].text if i and found[i - 1].kind == "prose" else ""
-                lead = sentences(lead)[-1:] if lead.endswith(":") else []
-                lead = [s for s in lead if s not in {p.text for p in self.now.parts}]
-                self.listed([Part("claim", s) for s in lead], items)
+                self.listed(heads(block.text))
                 self.now.notes.append(block.text)
             elif block.kind == "table":
                 self.waiting = None
                 self.add(Part("table", block.text))
 
-    def listed(self, lead: list[Part], items: list[str]) -> None:
-        """Put a list on as many slides as it needs."""
+    def lead(self) -> list[Part]:
+        """Take the sentence that leads to what comes next off the slide, to go with it."""
+        parts = self.now.parts
+        return [parts.pop()] if parts and parts[-1].kind == "claim" else []
+
+    def listed(self, items: list[str]) -> None:
+        """Put a list, with the sentence that announces it, on as many slides as it needs."""
+        lead = self.lead()
+        if lead and not lead[0].text.endswith((":", ".")):
+            self.now.parts += lead
+            lead = []
         while items:
             n = len(items)
             while n > 1 and (
-                Part("list", "\n".join(items[:n])).height() + sum(p.height() for p in lead) > HEIGHT
+                Part("list", "\n".join(items[:n])).height() + taken(lead) > HEIGHT
                 or sum(map(count_words, items[:n])) > WORDS
             ):
                 n -= 1
@@ -392,33 +434,34 @@ class Deck:
     def prose(self, text: str, before: str, after: str, whole: bool) -> None:
         """Take a paragraph: its claims to the slide, all of it to the notes."""
         every = sentences(text)
-        shown = every if whole else claims(text)
-        if before == "equation" and text[0].islower() and count_words(every[0]) <= 30:
-            shown = [every[0], *(s for s in shown if s != every[0])]
-        if self.waiting is not None:
-            caption = self.caption(every)
-            shown = [s for s in shown if s not in caption]
-        elif after == "equation" and count_words(every[-1]) <= 40:
-            lead = every[-2:] if count_words(every[-1]) < 5 else every[-1:]
-            shown = [s for s in shown if s not in lead] + lead
         if "**What breaks next.**" in every[0]:
-            self.begin("What breaks next", "question")
-            self.now.parts = [Part("claim", " ".join(every[1:]))]
+            self.begin("What breaks next", "question").parts = [Part("claim", " ".join(every[1:]))]
             self.now.notes.append(text)
             return
-        for group in _grouped(shown):
-            self.add(*(Part("claim", s) for s in group))
+        chosen = set(range(len(every))) if whole else claims(every)
+        bare = bool(self.now.parts) and {p.kind for p in self.now.parts} == {"equation"}
+        if before == "equation" and (text[0].islower() or bare) and count_words(every[0]) <= 40:
+            chosen.add(0)
+        announces = after == "list" and count_words(every[-1]) <= 20
+        if self.waiting is not None and not (announces and len(every) == 1):
+            chosen -= set(range(self.caption(every)))
+        elif (after == "equation" and count_words(every[-1]) <= 40) or announces:
+            chosen |= set(range(len(every))[-2 if count_words(every[-1]) < 5 else -1 :])
+        for claim in runs(every, chosen):
+            self.add(Part("claim", claim))
         self.now.spare += every
         self.now.notes.append(text)
 
-    def caption(self, every: list[str]) -> list[str]:
-        """Give the figure that waits its sentence; return what was taken."""
+    def caption(self, every: list[str]) -> int:
+        """Give the figure that waits its sentences; return how many were taken."""
         slide, self.waiting = self.waiting, None
         if re.match(r"\*\*[^*]+[?]\*\*", every[0]):
-            return []  # a question opens something new
-        taken = _upto(every, CAPTION)
-        slide.parts.append(Part("caption", " ".join(taken)))
-        return taken
+            return 0  # a question opens something new
+        chosen = _upto(every, CAPTION)
+        while len(chosen) > 1 and chosen[-1].endswith("?"):
+            chosen.pop()
+        slide.parts.append(Part("caption", " ".join(chosen)))
+        return len(chosen)
 
     def displayed(self, tex: str) -> None:
         """Take a displayed equation, with the sentence before it where there is one."""
@@ -426,14 +469,8 @@ class Deck:
         name = (re.findall(r"\\tag\{([a-z0-9-]+)\}", tex) or [""])[0]
         tex = re.sub(r"\s*\\tag\{[a-z0-9-]+\}", "", tex)
         equation = Part("equation", fold(tex), name)
-        lead = []
-        while self.now.parts and self.now.parts[-1].kind == "claim" and not lead:
-            lead.insert(0, self.now.parts.pop())
-        empty = not self.now.parts and bool(lead)
-        if empty:  # it fits, or nothing does
-            self.now.parts = [*lead, equation]
-        else:
-            self.add(*lead, equation)
+        lead = self.lead()
+        self.add(*lead, equation)
         if name:
             self.equation = equation
 
@@ -462,10 +499,10 @@ class Deck:
 
     def transcription(self, parts: list[Part]) -> None:
         """Put code below its equation, or on the next slide with the equation once more."""
-        taken = sum(p.height() for p in parts)
-        if self.equation and self.now.height() + taken > HEIGHT:
+        extra = taken(parts)
+        if self.equation and self.now.height() + extra > HEIGHT:
             self.go_on()
-            if self.equation.height() + taken <= HEIGHT:
+            if taken([self.equation]) + extra <= HEIGHT:
                 parts = [self.equation, *parts]
         self.add(*parts)
         self.equation = None
@@ -473,8 +510,7 @@ class Deck:
     def figure(self, cell: str, alt: str) -> None:
         """Take a figure: it fills a slide."""
         if self.now.parts or self.now.kind != "text":
-            spare = self.now.spare
-            self.go_on().spare = list(spare[-1:])
+            self.go_on()
         self.now.kind = "figure"
         self.now.parts.append(Part("figure", cell, alt))
         self.waiting = self.now
@@ -492,17 +528,6 @@ class Deck:
 
 def _as_source(block: Block) -> str:
     return f"$$\n{block.text}\n$$" if block.kind == "equation" else block.text
-
-
-def _grouped(shown: list[str]) -> list[list[str]]:
-    """Return sentences in groups that must not be parted: a question and its answer."""
-    groups: list[list[str]] = []
-    for sentence in shown:
-        if groups and _wants_more(groups[-1][-1]):
-            groups[-1].append(sentence)
-        else:
-            groups.append([sentence])
-    return groups
 
 
 def first_slides(cell) -> list[Slide]:
@@ -566,8 +591,11 @@ def _finished(slides: list[Slide]) -> list[Slide]:
     """Return the slides; an empty one shows its first sentences, or joins the one before."""
     done: list[Slide] = []
     for slide in slides:
-        if slide.kind == "figure" and len(slide.parts) == 1 and slide.spare:
-            slide.parts.insert(0, Part("caption", " ".join(_upto(slide.spare, CAPTION))))
+        if slide.kind == "figure" and len(slide.parts) == 1:
+            if slide.spare:  # what was said before it
+                slide.parts.insert(0, Part("caption", " ".join(_upto(slide.spare, CAPTION))))
+            else:
+                slide.parts.append(Part("caption", slide.parts[0].name))
         if not slide.parts and slide.spare:
             slide.parts = [Part("claim", s) for s in _upto(slide.spare, 320)]
         if slide.parts:
@@ -579,12 +607,12 @@ def _finished(slides: list[Slide]) -> list[Slide]:
 
 def _upto(every: list[str], most: int) -> list[str]:
     """Return the first sentence, and those after it that fit into so many characters."""
-    taken = every[:1]
+    chosen = every[:1]
     for sentence in every[1:]:
-        if len(" ".join([*taken, sentence])) > most:
+        if len(" ".join([*chosen, sentence])) > most:
             break
-        taken.append(sentence)
-    return taken
+        chosen.append(sentence)
+    return chosen
 
 
 def _remind(slides: list[Slide], items: dict[str, list[str]]) -> None:

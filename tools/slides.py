@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 1180, 560
 BODY, MATH, CODE, GAP = 30, 34, 26, 14
 SMALLEST_MATH, SMALLEST_CODE = 22, 20
 ZOOMS = (1.4, 1.3, 1.2, 1.1, 1.0, 0.94)  # type grows where there is room; never below 28 ...
-SMALL_TABLE = 0.87  # ... but in a large table
+TABLE_ZOOMS = (1.1, 1.0, 0.94, 0.87)  # ... but in a large table
 WORDS = 75  # more on one slide is read by nobody
 CAPTION = 210  # characters with a figure
 CODE_LINES = 8
@@ -91,8 +91,9 @@ class Slide:
 
     def zoom(self) -> float:
         """Return how much its type can be enlarged."""
-        least = SMALL_TABLE if any(p.kind == "table" for p in self.parts) else ZOOMS[-1]
-        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), least)
+        if any(p.kind == "table" for p in self.parts):
+            return next((z for z in TABLE_ZOOMS if self.height(z) <= HEIGHT), TABLE_ZOOMS[-1])
+        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), ZOOMS[-1])
 
     def words(self) -> int:
         """Return how many words are shown."""
@@ -202,24 +203,34 @@ def _row_width(tex: str) -> float:
     for _ in range(4):  # a fraction is as wide as the wider of its parts
         tex = re.sub(r"\\[dt]?frac\s*(\w)\s*(\w)", r"\1", tex)
         tex = re.sub(r"\\[dt]?frac" + atom + atom, lambda m: max(m[1], m[2], key=_row_width), tex)
-        tex = re.sub(r"\\underbrace" + atom + "_" + atom, lambda m: max(m[1], m[2], key=len), tex)
+        tex = re.sub(
+            r"\\underbrace" + atom + "_" + atom,
+            lambda m: m[1] if _row_width(m[1]) > 0.7 * _row_width(m[2]) else m[2],
+            tex,
+        )
     width = 0.0
     for word in re.findall(r"\\(?:text|textstyle|operatorname)\{([^{}]*)\}", tex):
         width += 0.47 * len(word)
     tex = re.sub(r"\\(?:text|operatorname)\{[^{}]*\}", "", tex)
     tex = re.sub(r"[_^](\\[A-Za-z]+|\{[^{}]*\}|.)", lambda m: "~" * len(_glyphs(m[1])), tex)
-    wide = {"=", "+", "-", "<", ">", "\\ge", "\\le", "\\to", "\\approx", "\\Rightarrow", "\\sim"}
-    wide |= {"\\ln", "\\exp", "\\max", "\\min", "\\arg", "\\mid", "\\sum", "\\int", "\\propto"}
-    for glyph in _glyphs(tex):
-        if glyph == "\\qquad":
-            width += 2
-        elif glyph == "\\quad":
-            width += 1
-        elif glyph in ("~", "\\,", "\\;", "\\!", "\\:", "\\ ", ",", ".", "|"):
-            width += 0.36
-        else:
-            width += 1.35 if glyph in wide else 0.62
-    return width
+    return width + sum(map(_glyph_width, _glyphs(tex)))
+
+
+def _glyph_width(glyph: str) -> float:
+    """Return about how wide a sign is, in em."""
+    if glyph in ("\\quad", "\\qquad"):
+        return len(glyph) - 4  # one em and two
+    if glyph in ("~", "\\,", "\\;", "\\!", "\\:", "\\ ", ",", ".", ";"):
+        return 0.4
+    if glyph in tuple("()[]|"):
+        return 0.43
+    if glyph in ("\\max", "\\min", "\\sup", "\\arg", "\\exp", "\\leftarrow", "\\Rightarrow"):
+        return 1.8
+    if glyph in tuple("=+-<>") or re.match(
+        r"\\(ge|le|to|approx|sim|ln|mid|sum|int|propto)$", glyph
+    ):
+        return 1.35
+    return 0.85 if glyph.lstrip("\\")[:1].isupper() else 0.62
 
 
 def _glyphs(tex: str) -> list[str]:
@@ -240,7 +251,7 @@ def fold(tex: str) -> str:
     elif "\\begin{" in tex:
         return tex
     else:
-        rows = [re.split(r"(?<=,)\s*\\q?quad\s*|\s*\\qquad\s*|(?<=,)\s*\\ \s*", tex)]
+        rows = [re.split(r"(?<=,)\s*\\q?quad\s*|\s*\\qquad\s*", tex)]
         if len(rows[0]) == 1:
             return _fold_at_relations(tex)
     lines = []
@@ -252,7 +263,7 @@ def fold(tex: str) -> str:
                 lines[-1] = joined
             else:
                 lines.append(piece)
-    return f"\\begin{{gathered}} {BREAK.join(lines)} \\end{{gathered}}"
+    return f"\\begin{{gathered}} {{}} {BREAK.join(lines)} \\end{{gathered}}"
 
 
 def _cells(row: str) -> list[str]:
@@ -263,15 +274,16 @@ def _cells(row: str) -> list[str]:
 
 def _fold_at_relations(tex: str) -> str:
     """Return a chain a = b ≤ c with each relation on a line of its own, aligned."""
+    tex, *rest = re.split(r"(?=\\q?quad)", tex, maxsplit=1)  # what is said of the chain
     pieces, depth, start = [], 0, 0
     for m in re.finditer(r"\\left|\\right|[{}]|(?<![_^])(?:=(?!:)|=:|\\ge|\\le)(?![A-Za-z])", tex):
         depth += {"{": 1, "}": -1, "\\left": 1, "\\right": -1}.get(m[0], 0)
         if depth == 0 and m[0] not in ("}", "\\right") and m.start() > start:
             pieces.append(tex[start : m.start()])
             start = m.start()
-    pieces.append(tex[start:])
+    pieces.append("".join([tex[start:], *rest]))
     if len(pieces) < 2:
-        return tex
+        return pieces[0]
     first, *rest = pieces
     lines = f"{BREAK} & ".join(piece.strip() for piece in rest)
     # A long left side would push the aligned column out of the slide: put it on a line of its own.
@@ -294,7 +306,7 @@ def code_size(code: str, zoom: float = 1.0) -> int:
 def _tex_height(tex: str, size: float) -> float:
     tall = ("\\frac", "\\sum", "\\int", "\\underbrace", "\\prod", "\\begin{cases}")
     rows = re.split(r"\\\\", tex)
-    return sum(size * (2.3 if any(t in row for t in tall) else 1.5) for row in rows) + 34
+    return sum(size * (2.9 if any(t in row for t in tall) else 1.55) for row in rows) + 34
 
 
 def _text_height(text: str, size: float, indent: float = 0) -> float:
@@ -311,7 +323,7 @@ def _table_height(table: str, size: float) -> float:
     height = 0.0
     for row in rows:
         share = [WIDTH * (1 - w / sum(wide)) for w in wide]
-        height += max(_text_height(c, size, s) for c, s in zip(row, share, strict=False))
+        height += max(_text_height(c, 1.06 * size, s) for c, s in zip(row, share, strict=False))
     return height
 
 
@@ -373,7 +385,7 @@ class Deck:
     def add(self, *parts: Part) -> None:
         """Put parts that belong together on this slide, or on a new one where they do not fit."""
         full = self.now.height() + taken(parts) > HEIGHT
-        wordy = self.now.words() + sum(count_words(p.text) for p in parts) > WORDS
+        wordy = self.now.words() + Slide("", parts=list(parts)).words() > WORDS
         two = {p.kind for p in self.now.parts} & {"figure", "table", "code"}
         named = [p for p in (*self.now.parts, *parts) if p.name and p.kind == "equation"]
         if self.now.kind != "text" or (self.now.parts and (full or wordy or two or len(named) > 1)):
@@ -444,7 +456,9 @@ class Deck:
             chosen.add(0)
         announces = after == "list" and count_words(every[-1]) <= 20
         if self.waiting is not None and not (announces and len(every) == 1):
-            chosen -= set(range(self.caption(every)))
+            leads = after == "equation" and len(every) > 1 and not every[-1].endswith(".")
+            chosen -= set(range(self.caption(every[:-1] if leads else every)))
+            chosen |= {len(every) - 1} if leads else set()
         elif (after == "equation" and count_words(every[-1]) <= 40) or announces:
             chosen |= set(range(len(every))[-2 if count_words(every[-1]) < 5 else -1 :])
         for claim in runs(every, chosen):
@@ -460,7 +474,7 @@ class Deck:
         chosen = _upto(every, CAPTION)
         while len(chosen) > 1 and chosen[-1].endswith("?"):
             chosen.pop()
-        slide.parts.append(Part("caption", " ".join(chosen)))
+        slide.parts.append(Part("caption", re.sub(r":$", ".", " ".join(chosen))))
         return len(chosen)
 
     def displayed(self, tex: str) -> None:
@@ -595,7 +609,7 @@ def _finished(slides: list[Slide]) -> list[Slide]:
             if slide.spare:  # what was said before it
                 slide.parts.insert(0, Part("caption", " ".join(_upto(slide.spare, CAPTION))))
             else:
-                slide.parts.append(Part("caption", slide.parts[0].name))
+                slide.parts.append(Part("caption", f"{slide.parts[0].name.rstrip('.')}."))
         if not slide.parts and slide.spare:
             slide.parts = [Part("claim", s) for s in _upto(slide.spare, 320)]
         if slide.parts:

@@ -30,7 +30,12 @@ html_theme_options = {
     "show_toc_level": 2,
     "show_navbar_depth": 1,
     "navigation_with_keys": False,
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
 }
+html_context = {"default_mode": "light"}
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
 html_copy_source = False

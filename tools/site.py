@@ -86,7 +86,7 @@ def _toctree(caption: str, pages: list[str]) -> str:
 def solutions() -> str:
     """Return the page that lists the solutions."""
     pages = [f"notebooks/solutions/{p.stem}" for p in course.chapters()]
-    text = "# Solutions\n\nTry first: each exercise stands at the end of its chapter and checks itself."
+    text = "# Solutions\n\nTry first: each exercise is at the end of its chapter and checks itself."
     return f"{text}\n\n{_toctree('', pages)}\n"
 
 
@@ -95,8 +95,8 @@ def equation_table() -> str:
     lines = [
         "# Equations",
         "",
-        "Every equation has a name. Follow it to where it is derived, to the code that computes it, and "
-        "to the test that evaluates both of its sides.",
+        "Every equation has a name. Follow it to where it is derived, to the code of it, "
+        "and to the test that evaluates both of its sides.",
     ]
     found = list(course.equations().values())
     for path in course.chapters():
@@ -189,6 +189,11 @@ def _docstring(app, what, name, obj, options, lines) -> None:
     lines[:] = to_rst("\n".join(lines)).splitlines()
 
 
+def _skip(app, what, name, obj, skip, options) -> bool | None:
+    """Leave out fields of named tuples, which have no text of their own."""
+    return True if (getattr(obj, "__doc__", "") or "").startswith("Alias for field") else None
+
+
 def _formulas(app, doctree) -> None:
     """Leave displayed formulas as they are written: Sphinx would wrap them, and lose the tag."""
     from docutils import nodes
@@ -202,6 +207,7 @@ def _formulas(app, doctree) -> None:
 def setup(app) -> None:
     """Connect to Sphinx."""
     app.connect("autodoc-process-docstring", _docstring)
+    app.connect("autodoc-skip-member", _skip)
     app.connect("doctree-read", _formulas)
 
 

@@ -36,7 +36,7 @@ WIDTH, HEIGHT = 1180, 560
 BODY, MATH, CODE, GAP = 30, 34, 26, 14
 SMALLEST_MATH, SMALLEST_CODE = 22, 20
 ZOOMS = (1.4, 1.3, 1.2, 1.1, 1.0, 0.94)  # type grows where there is room; never below 28 ...
-TABLE_ZOOMS = (1.1, 1.0, 0.94, 0.87)  # ... but in a large table
+TABLE_ZOOMS = (1.1, 1.0, 0.94, 0.87, 0.8)  # ... but in a large table
 WORDS = 75  # more on one slide is read by nobody
 CAPTION = 210  # characters with a figure
 CODE_LINES = 8
@@ -242,7 +242,8 @@ def _glyphs(tex: str) -> list[str]:
 
 def fold(tex: str) -> str:
     """Return an equation that is too wide for large type in several lines."""
-    if tex_width(tex) * MATH <= 0.85 * WIDTH:
+    wide = tex_width(tex) * MATH / WIDTH
+    if wide <= 0.85:
         return tex
     if table := re.fullmatch(r"\\begin\{aligned\}(.*)\\end\{aligned\}", tex.strip(), flags=re.S):
         rows = [_cells(row) for row in table[1].split("\\\\")]
@@ -253,7 +254,7 @@ def fold(tex: str) -> str:
     else:
         rows = [re.split(r"(?<=,)\s*\\q?quad\s*|\s*\\qquad\s*", tex)]
         if len(rows[0]) == 1:
-            return _fold_at_relations(tex)
+            return _fold_at_relations(tex) if wide > 1 else tex
     lines = []
     for row in rows:
         lines.append(row[0])
@@ -309,22 +310,31 @@ def _tex_height(tex: str, size: float) -> float:
     return sum(size * (2.9 if any(t in row for t in tall) else 1.55) for row in rows) + 34
 
 
+def _plain(text: str) -> str:
+    """Return a text about as long as it is when set."""
+    text = re.sub(r"\$([^$]+)\$", lambda m: "x" * round(1.9 * tex_width(m[1]) + 1), text)
+    return re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text).replace("**", "")
+
+
 def _text_height(text: str, size: float, indent: float = 0) -> float:
-    plain = re.sub(r"\$([^$]+)\$", lambda m: "x" * round(1.3 * tex_width(m[1]) + 1), text)
-    plain = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", plain)
-    lines = -(-len(plain) * size * 0.475 // (WIDTH - indent))
+    lines = -(-len(_plain(text)) * size * 0.475 // (WIDTH - indent))
     tall = 0.5 if "frac" in text or "sum" in text else 0
     return (lines * 1.35 + tall) * size + 16
 
 
 def _table_height(table: str, size: float) -> float:
-    rows = [r.strip("|").split("|") for r in table.splitlines() if not re.fullmatch(r"[|\s:-]+", r)]
-    wide = [max(len(row[i]) for row in rows if i < len(row)) + 4 for i in range(len(rows[0]))]
-    height = 0.0
-    for row in rows:
-        share = [WIDTH * (1 - w / sum(wide)) for w in wide]
-        height += max(_text_height(c, 1.06 * size, s) for c, s in zip(row, share, strict=False))
-    return height
+    rows = [
+        re.split(r"(?<!\\)\|", r.strip("|"))
+        for r in table.splitlines()
+        if not re.fullmatch(r"[|\s:-]+", r)
+    ]
+    columns = zip(*([len(_plain(cell)) for cell in row] for row in rows), strict=True)
+    wide = [max(column) + 3 for column in columns]
+    other = [WIDTH * (1 - 0.9 * w / sum(wide)) for w in wide]  # what a column cannot use
+    return sum(
+        max(_text_height(cell, size, used) for cell, used in zip(row, other, strict=True))
+        for row in rows
+    )
 
 
 # ------------------------------------------------------------------ code

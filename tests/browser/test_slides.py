@@ -55,7 +55,7 @@ def test_no_slide_is_overfull(deck):
 def test_type_is_large_and_figures_fill_the_slide(deck):
     tables = deck.evaluate("Reveal.getSlides().map(s => !!s.querySelector('table'))")
     sizes = deck.evaluate(SMALLEST)
-    assert all(size >= (26 if t else 28) for size, t in zip(sizes, tables, strict=True)), sizes
+    assert all(size >= (24 if t else 28) for size, t in zip(sizes, tables, strict=True)), sizes
     formulas = "[...document.querySelectorAll('.eq')].map(e => parseFloat(e.style.fontSize))"
     assert min(deck.evaluate(formulas), default=99) >= 22
     figures = """() => Reveal.getSlides().map((slide, i) => {

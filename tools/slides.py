@@ -42,7 +42,10 @@ CAPTION = 210  # characters with a figure
 CODE_LINES = 8
 BREAK = r" \\[4pt] "
 FEW = 18  # fewer say too little
-LEANS = r"(Its?|They|This|These|That|So|But|Then|Or|And|Hence|Because|Such|Both|Neither|Each)\b"
+LEANS = (
+    r"(Its?|They|This|These|That|So|But|Then|Or|And|Hence|Because|Such|Both|Neither|Each|One is"
+    r"|For it|If it|There)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -138,20 +141,23 @@ def sentences(text: str) -> list[str]:
     return [re.sub(r"\0(\d+)\0", lambda m: kept[int(m[1])], p) for p in pieces if p]
 
 
-def claims(every: list[str]) -> set[int]:
-    """Return which sentences of a paragraph carry its claim: those with bold words.
+def claims(every: list[str], wanted: set[int] = frozenset()) -> set[int]:
+    """Return which sentences of a paragraph go on the slide: those with bold words, and `wanted`.
 
     One that leans on the sentence before it ("It is called ...") brings that sentence, a question
     what answers it, and a few words alone bring their neighbours.
     """
-    chosen = {i for i, sentence in enumerate(every) if "**" in sentence}
+    chosen = {i for i, sentence in enumerate(every) if "**" in sentence} | wanted
     for i in sorted(chosen):
-        if i and re.match(LEANS, every[i]):
-            chosen.add(i - 1)
+        while i and (re.match(LEANS, every[i]) or every[i - 1].strip("*_").endswith("?")):
+            i -= 1
+            chosen.add(i)
+    if chosen and min(chosen) == 1 and count_words(every[0]) < 8:
+        chosen.add(0)
     for i in range(1, len(every)):
         if i - 1 in chosen and _wants_more(every[i - 1]):
             chosen.add(i)
-    while chosen and sum(count_words(every[i]) for i in chosen) < FEW:
+    while chosen - wanted and sum(count_words(every[i]) for i in chosen) < FEW:
         near = [i for i in (min(chosen) - 1, max(chosen) + 1) if 0 <= i < len(every)]
         if not near:
             break
@@ -460,17 +466,20 @@ class Deck:
             self.begin("What breaks next", "question").parts = [Part("claim", " ".join(every[1:]))]
             self.now.notes.append(text)
             return
-        chosen = set(range(len(every))) if whole else claims(every)
+        wanted = set(range(len(every))) if whole else set()
         bare = bool(self.now.parts) and {p.kind for p in self.now.parts} == {"equation"}
         if before == "equation" and (text[0].islower() or bare) and count_words(every[0]) <= 40:
-            chosen.add(0)
-        announces = after == "list" and count_words(every[-1]) <= 20
-        if self.waiting is not None and not (announces and len(every) == 1):
-            leads = after == "equation" and len(every) > 1 and not every[-1].endswith(".")
-            chosen -= set(range(self.caption(every[:-1] if leads else every)))
-            chosen |= {len(every) - 1} if leads else set()
-        elif (after == "equation" and count_words(every[-1]) <= 40) or announces:
-            chosen |= set(range(len(every))[-2 if count_words(every[-1]) < 5 else -1 :])
+            wanted.add(0)
+        last = len(every) - 1
+        announces = after == "list" and count_words(every[last]) <= 20
+        shown = 0  # sentences that a figure took
+        if self.waiting is not None and not (announces and last == 0):
+            leads = after == "equation" and last > 0 and not every[last].endswith(".")
+            shown = self.caption(every[:last] if leads else every)
+            wanted |= {last} if leads else set()
+        elif (after == "equation" and count_words(every[last]) <= 40) or announces:
+            wanted |= {last, last - 1 if last and count_words(every[last]) < 5 else last}
+        chosen = {i for i in claims(every, wanted) if i >= shown}
         for claim in runs(every, chosen):
             self.add(Part("claim", claim))
         self.now.spare += every
@@ -479,7 +488,7 @@ class Deck:
     def caption(self, every: list[str]) -> int:
         """Give the figure that waits its sentences; return how many were taken."""
         slide, self.waiting = self.waiting, None
-        if re.match(r"\*\*[^*]+[?]\*\*", every[0]):
+        if every[0].strip("*").endswith("?") or re.match(r"\*\*[^*]+[?]\*\*", every[0]):
             return 0  # a question opens something new
         chosen = _upto(every, CAPTION)
         while len(chosen) > 1 and chosen[-1].endswith("?"):

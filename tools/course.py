@@ -2,6 +2,8 @@
 
 import ast
 import base64
+import copy
+import functools
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -39,6 +41,11 @@ def solutions(chapter: Path) -> Path:
 
 def read(path: Path) -> nbformat.NotebookNode:
     """Return a notebook."""
+    return copy.deepcopy(_read(path))
+
+
+@functools.cache
+def _read(path: Path) -> nbformat.NotebookNode:
     return nbformat.read(path, as_version=4)
 
 
@@ -118,6 +125,7 @@ def drawn(cell) -> tuple[bytes, str] | None:
     return None
 
 
+@functools.cache
 def figures() -> list[Drawn]:
     """Return every figure of the chapters, in order."""
     pairs = ((path, cell) for path in chapters() for cell in read(path).cells)
@@ -139,6 +147,7 @@ class Equation:
     tests: list[str] = field(default_factory=list)  # file::function
 
 
+@functools.cache
 def equations() -> dict[str, Equation]:
     """Return every named equation with the code that computes it and the tests of it."""
     found = {}

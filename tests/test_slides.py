@@ -172,15 +172,23 @@ def test_exercises_show_their_task_and_quizzes_their_question():
         text("## Exercises\n\nWrite each function."),
         text("### Exercise 1 (easy): E\n\nReturn it."),
         code('from lfm.checks import check\n\n\ndef f(x):\n    ...\n\n\ncheck("f", f)', "exercise"),
-        text("Which is it, **a** or **b**?\n\n- a\n- b"),
+        text("**Quiz.** Which is it, **a** or **b**?\n\n- a\n- b"),
         code('check("which", ...)', "quiz"),
     )
     assert (task.kind, question.kind) == ("exercise", "quiz")
     assert kinds(task) == ["task", "code"]
     assert task.parts[1].text == "def f(x):\n    ..."
-    assert question.heading == "Question"
-    assert "- b" in question.parts[0].text
+    assert question.heading == "Quiz"
+    assert question.parts[0].text == "Which is it, **a** or **b**?\n\n- a\n- b"
     assert "for the exercises" in task.timing
+
+
+def test_after_a_quiz_the_section_goes_on():
+    bold = "A claim with **bold words** of some length, quite enough to be shown here alone."
+    found = made(
+        text("## H\n\nPlain."), text("Which?"), code('check("w", ...)', "quiz"), text(bold)
+    )
+    assert [(s.kind, s.heading) for s in found] == [("text", "H"), ("quiz", "Quiz"), ("text", "H")]
 
 
 @pytest.mark.parametrize(

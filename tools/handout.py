@@ -99,7 +99,7 @@ def answers(solutions: NotebookNode) -> dict[str, tuple[str, str, list]]:
         if cell.cell_type == "markdown":
             text = cell.source
         elif course.tags(cell) & {"solution", "quiz"}:
-            why = text[text.index("**Why.**") :] if "**Why.**" in text else text
+            why = text[text.index("**Why.**") :] if "**Why.**" in text else ""
             found[split(cell.source)[1]] = (why, cell.source, cell.outputs)
     return found
 
@@ -124,7 +124,7 @@ def teacher(chapter: NotebookNode, solutions: NotebookNode) -> NotebookNode:
             mark = {"tags": ["solution"]}
             if imports:
                 code, imports = f"{imports}\n\n\n{code}", ""
-            text = f"**Solution.** {why}"
+            text = f"**Solution.** {why}".strip()
             made.cells += [
                 new_markdown_cell(text, id=f"{cell.id}-why", metadata=copy.deepcopy(mark)),
                 new_code_cell(code, id=f"{cell.id}-answer", metadata=mark, outputs=outputs),

@@ -395,7 +395,7 @@ class Deck:
 
     def go_on(self) -> Slide:
         """Begin another slide of the same section."""
-        self.slides.append(Slide(self.now.heading, section=self.now.section))
+        self.slides.append(Slide(self.now.section, section=self.now.section))
         return self.now
 
     def add(self, *parts: Part) -> None:
@@ -551,12 +551,11 @@ class Deck:
 
     def task(self, cell, kind: str) -> None:
         """Take an exercise or a quiz: all of its text on one slide."""
-        first, *rest = course.blocks(cell.source)
-        heading = first.text.lstrip("# ") if first.kind == "heading" else "Question"
-        rest = rest if first.kind == "heading" else [first, *rest]
+        found = course.blocks(cell.source.removeprefix("**Quiz.** "))
+        heading = found.pop(0).text.lstrip("# ") if found[0].kind == "heading" else "Quiz"
         section = self.now.section
         self.begin(heading, kind).section = section
-        self.now.parts = [Part("task", "\n\n".join(map(_as_source, rest)))]
+        self.now.parts = [Part("task", "\n\n".join(map(_as_source, found)))]
 
 
 def _as_source(block: Block) -> str:

@@ -93,6 +93,7 @@ def test_long_items_of_a_list_are_cut_after_a_sentence():
         "- short one.",
         "- **Head.** " + "word " * 30 + "end.",
     ]
+    assert slides.heads(long, whole=True) == [long]
 
 
 # ------------------------------------------------------------------ sizes

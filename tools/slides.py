@@ -181,14 +181,14 @@ def runs(every: list[str], chosen: set[int]) -> list[str]:
     return found
 
 
-def heads(items: str) -> list[str]:
-    """Return each item of a list, cut after a sentence where it is long."""
+def heads(items: str, whole: bool = False) -> list[str]:
+    """Return each item of a list, cut after a sentence where it is long, unless it is `whole`."""
     marks = re.split(r"^(?=[-*] |\d+\. )", items, flags=re.M)
     found = []
     for item in filter(str.strip, marks):
         mark, text = re.match(r"([-*]|\d+\.) +(.*)", item, flags=re.S).groups()
         parts = sentences(text)
-        if count_words(text) > 24:
+        if count_words(text) > 24 and not whole:
             parts = parts[: 2 if count_words(parts[0]) < 8 else 1]
         found.append(f"{'-' if mark in '-*' else mark} {' '.join(parts)}")
     return found
@@ -432,7 +432,7 @@ class Deck:
                 self.displayed(block.text)
             elif block.kind == "list":
                 self.waiting = None
-                self.listed(heads(block.text))
+                self.listed(heads(block.text, whole))
                 self.now.notes.append(block.text)
             elif block.kind == "table":
                 self.waiting = None

@@ -26,11 +26,15 @@ def test_each_slide_is_one_page_of_the_pdf_and_none_is_cut(window, name, tmp_pat
 
 def test_the_speakers_view_opens_with_the_notes(window):
     page = window.open("slides/01_lower_bound.html", "window.Reveal && Reveal.isReady()")
+    page.evaluate("Reveal.slide(2)")
     with page.expect_popup() as popup:
         page.keyboard.press("s")
     view = popup.value
     view.wait_for_function("document.querySelector('.speaker-controls-notes .value').innerText")
     assert "you should be at" in view.inner_text(".speaker-controls-notes .value")
+    assert view.locator("mjx-container svg").count() >= 1
+    hidden = "[...document.querySelectorAll('mjx-assistive-mml')].every(e => e.offsetWidth <= 1)"
+    assert view.evaluate(hidden)
 
 
 def test_the_index_leads_to_every_chapter(window):

@@ -155,12 +155,21 @@ def test_a_figure_has_a_slide_with_what_to_see_below_it():
     assert (first.kind, second.kind) == ("text", "figure")
     assert kinds(second) == ["figure", "caption"]
     assert second.parts[1].text.startswith("See how it rises.")
+    assert "It is steep at first." in second.notes[-1]
     assert second.parts[0].name == "a line that rises from left to right"
 
 
 def test_a_figure_without_a_sentence_shows_its_text():
     (slide,) = made(text("## H"), code("draw()", alt="a line that rises"))
     assert slide.parts[1].text == "a line that rises."
+
+
+@pytest.mark.parametrize("tag", ["slide-split", "slide-notes"])
+def test_a_figure_does_not_take_the_sentence_of_a_cell_that_is_set_apart(tag):
+    cells = text("## H"), code("draw()", alt="a line that rises"), text("Another thing.", tag)
+    figure, *rest = made(*cells)
+    assert figure.parts[1].text == "a line that rises."
+    assert shown(rest) == ("Another thing." if tag == "slide-split" else "")
 
 
 def test_a_section_without_a_claim_shows_its_first_sentences():

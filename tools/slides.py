@@ -413,8 +413,10 @@ class Deck:
     def markdown(self, cell) -> None:
         """Take a markdown cell."""
         self.equation = None
-        if "slide-split" in course.tags(cell) and self.slides:
+        if "slide-split" in course.tags(cell):
             self.go_on()
+        if course.tags(cell) & {"slide-split", "slide-notes"}:
+            self.waiting = None  # a figure before it shows its own text
         quiet, whole = (f"slide-{t}" in course.tags(cell) for t in ("notes", "all"))
         found = course.blocks(cell.source)
         for i, block in enumerate(found):
@@ -473,7 +475,9 @@ class Deck:
         last = len(every) - 1
         announces = after == "list" and count_words(every[last]) <= 20
         shown = 0  # sentences that a figure took
+        place = None  # the slide in whose notes the paragraph belongs
         if self.waiting is not None and not (announces and last == 0):
+            place = self.waiting
             leads = after == "equation" and last > 0 and not every[last].endswith(".")
             shown = self.caption(every[:last] if leads else every)
             wanted |= {last} if leads else set()
@@ -482,8 +486,9 @@ class Deck:
         chosen = {i for i in claims(every, wanted) if i >= shown}
         for claim in runs(every, chosen):
             self.add(Part("claim", claim))
+            place = place or self.now
         self.now.spare += every
-        self.now.notes.append(text)
+        (place or self.now).notes.append(text)
 
     def caption(self, every: list[str]) -> int:
         """Give the figure that waits its sentences; return how many were taken."""
@@ -546,6 +551,7 @@ class Deck:
             self.go_on()
         self.now.kind = "figure"
         self.now.parts.append(Part("figure", cell, alt))
+        self.now.notes.append(f"*In the picture:* {alt}.")
         self.waiting = self.now
         self.equation = None
 

@@ -65,7 +65,9 @@ def front() -> str:
     text = text.replace("](lfm/__init__.py)", "](api/index.md)")
     text = re.sub(r"\]\(lfm/(\w+)\.py\)", r"](api/lfm.\1.rst)", text)
     chapters = [f"notebooks/{p.stem}" for p in course.chapters()]
-    teaching = ["notebooks/TEACHING"] if (SOURCE / "notebooks" / "TEACHING.md").exists() else []
+    teaching = (
+        ["notebooks/TEACHING"] if (course.ROOT / "notebooks" / "TEACHING.md").exists() else []
+    )
     reference = ["glossary", "equations", "gallery", "api/index"]
     more = ["CONTRIBUTING", "data/README", "benchmarks/RESULTS"]
     trees = [

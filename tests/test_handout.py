@@ -1,5 +1,6 @@
 """Handouts: no solution in the student's copy, and the solutions fill it in."""
 
+import ast
 import io
 from contextlib import redirect_stdout
 
@@ -66,6 +67,18 @@ def test_the_teachers_copy_has_each_solution_behind_its_check(path):
             assert answers[name][0] in why.source
             assert code.source.endswith(answers[name][1])
     assert sorted(names) == sorted(answers)
+
+
+@every_chapter
+def test_the_teachers_solutions_pass_as_they_stand(path):
+    scope, verdicts = {}, []
+    for cell in handout.teacher(*pair(path)).cells:
+        if cell.cell_type == "code" and "solution" in course.tags(cell):
+            *before, last = ast.parse(cell.source).body
+            exec(compile(ast.Module(before, []), cell.id, "exec"), scope)
+            verdicts.append(eval(compile(ast.Expression(last.value), cell.id, "eval"), scope))
+    assert len(verdicts) == len(handout.answers(course.read(course.solutions(path))))
+    assert all(verdicts), verdicts
 
 
 @every_chapter

@@ -65,16 +65,14 @@ def front() -> str:
     text = text.replace("](lfm/__init__.py)", "](api/index.md)")
     text = re.sub(r"\]\(lfm/(\w+)\.py\)", r"](api/lfm.\1.rst)", text)
     chapters = [f"notebooks/{p.stem}" for p in course.chapters()]
-    teaching = (
-        ["notebooks/TEACHING"] if (course.ROOT / "notebooks" / "TEACHING.md").exists() else []
-    )
+    told = (course.ROOT / "notebooks" / "TEACHING.md").exists()
     reference = ["glossary", "equations", "gallery", "api/index"]
     more = ["CONTRIBUTING", "data/README", "benchmarks/RESULTS"]
     trees = [
         _toctree("Chapters", chapters),
         _toctree("Exercises", ["solutions"]),
         _toctree("Look up", reference),
-        _toctree("More", [*teaching, *more]),
+        _toctree("More", [*(["notebooks/TEACHING"] if told else []), *more]),
     ]
     return "\n\n".join([text, *trees])
 

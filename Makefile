@@ -8,12 +8,16 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
+SITE_READY := $(VENV)/.site-ready
+BROWSER_READY := $(VENV)/.browser-ready
+NODE_READY := node_modules/.ready
 # JupyterLab refuses to run as root unless it is told; containers often have no other user.
 ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks lint format refresh bench clean
+.PHONY: help course test test-package test-notebooks test-browser lint format refresh
+.PHONY: site slides handout bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -37,6 +41,18 @@ test-notebooks: $(READY) ## Run every notebook and compare its outputs with the 
 	    --nbval-sanitize-with tests/sanitize.cfg \
 	    -n $(WORKERS) --dist loadfile -q notebooks
 
+test-browser: $(BROWSER_READY) site slides handout ## Look at site and slides in a browser
+	$(BIN)/pytest -q tests/browser
+
+site: $(SITE_READY) $(NODE_READY) ## Make the course a site of pages: build/site
+	$(BIN)/python -m tools.site
+
+slides: $(READY) $(NODE_READY) ## Make slides of every chapter: build/slides
+	$(BIN)/python -m tools.slides
+
+handout: $(READY) ## Make handouts for students and for teachers: build/handout
+	$(BIN)/python -m tools.handout
+
 lint: $(READY) ## Check the style of the code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,7 +72,7 @@ bench: $(BENCH_READY) ## Time the package against its peers, one thread (20 minu
 	$(BIN)/python benchmarks/report.py $(ONLY)
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build node_modules *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 # The news prompt of JupyterLab asks the network; this setting leaves it closed.
@@ -74,3 +90,25 @@ $(READY): pyproject.toml constraints.txt
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[bench]'
 	touch $@
+
+$(SITE_READY): $(READY)
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[site]'
+	touch $@
+
+$(BROWSER_READY): $(READY)
+	$(call needs,chromium,chromium fonts-dejavu-core)
+	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[browser]'
+	touch $@
+
+# Formulas (mathjax) and slides (reveal.js) in the browser; nothing of them is run while building.
+$(NODE_READY): package.json package-lock.json
+	$(call needs,npm,nodejs npm)
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	touch $@
+
+# needs,command,packages: install Debian's packages where a command is missing, or say so.
+define needs
+	@command -v $(1) > /dev/null || { test $$(id -u) = 0 && command -v apt-get > /dev/null \
+	    && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null; } \
+	    || { echo "$(1) is missing. Install it (Debian and Ubuntu: apt-get install $(2))." >&2; exit 1; }
+endef

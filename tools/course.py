@@ -14,11 +14,12 @@ import nbformat
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 
-# What a cell may be tagged with. All but the first four steer the slides.
+# What a cell may be tagged with. All but the first five steer the slides.
 TAGS = {
     "exercise",  # an empty cell to be written by the student
     "solution",  # its answer, in notebooks/solutions
-    "quiz",  # a question answered by a word, in chapters and solutions
+    "quiz",  # a question answered by a letter, in chapters and solutions
+    "widget",  # a slider, which moves in JupyterLab only
     "nbval-ignore-output",  # run, but not compared
     "slide-skip",  # neither slide nor notes
     "slide-notes",  # all of it to the speaker notes
@@ -113,15 +114,17 @@ class Drawn:
     chapter: Path
     cell: str
     png: bytes = field(repr=False)
-    alt: str = ""
+    alt: str = ""  # the claim, and what is plotted in numbers
+    claim: str = ""
 
 
-def drawn(cell) -> tuple[bytes, str] | None:
-    """Return (PNG, alt text) of the figure that a cell shows, or None."""
+def drawn(cell) -> tuple[bytes, str, str] | None:
+    """Return (PNG, alt text, claim) of the figure that a cell shows, or None."""
     for output in cell.get("outputs", []):
         if "image/png" in output.get("data", {}):
             png = base64.b64decode(output.data["image/png"])
-            return png, output.metadata.get("image/png", {}).get("alt", "")
+            alt = output.metadata.get("image/png", {}).get("alt", "")
+            return png, alt, output.data.get("text/plain", "").removeprefix("Figure: ")
     return None
 
 

@@ -139,7 +139,7 @@ def gallery() -> str:
             lines.append(
                 f'<a href="notebooks/{path.stem}.html#fig-{figure.cell}">'
                 f'<img loading="lazy" src="_static/figures/{figure.cell}.png" alt="{alt}">'
-                f'<span aria-hidden="true">{alt}</span></a>'
+                f'<span aria-hidden="true">{html.escape(figure.claim)}</span></a>'
             )
         lines += ["</div>"]
     return "\n".join(lines) + "\n"

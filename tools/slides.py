@@ -516,12 +516,12 @@ class Deck:
         """Take a code cell."""
         marks, source = course.tags(cell), cell.source
         figure = course.drawn(cell)
-        if only_imports(source):
+        if only_imports(source) or "widget" in marks:
             return
         if "slide-split" in marks:
             self.go_on()
         if figure and "slide-notes" not in marks:
-            self.figure(cell.id, figure[1])
+            self.figure(cell.id, *figure[1:])
             return
         text = source if "slide-code" in marks else for_slide(source)
         follows = self.equation is not None and "close(" in source and transcribes(text)
@@ -545,13 +545,13 @@ class Deck:
         self.add(*parts)
         self.equation = None
 
-    def figure(self, cell: str, alt: str) -> None:
+    def figure(self, cell: str, alt: str, claim: str) -> None:
         """Take a figure: it fills a slide."""
         if self.now.parts or self.now.kind != "text":
             self.go_on()
         self.now.kind = "figure"
         self.now.parts.append(Part("figure", cell, alt))
-        self.now.notes.append(f"*In the picture:* {alt}.")
+        self.now.notes.append(f"*In the picture:* {claim}.")
         self.waiting = self.now
         self.equation = None
 

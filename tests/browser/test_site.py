@@ -3,8 +3,8 @@
 import re
 
 import pytest
-from conftest import BUILD
 
+from conftest import BUILD
 from tools import course
 
 SITE = BUILD / "site"

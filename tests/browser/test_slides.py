@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from conftest import BUILD, Window
 
 CHAPTERS = sorted(p.name for p in (BUILD / "slides").glob("[0-9]*.html"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lfm import _validate as validate
+from lfm.progress import watched
 
 Array = np.ndarray
 
@@ -68,7 +69,7 @@ def faces(n: int, *, rng, **fixed) -> Faces:
             raise ValueError(f"{name} is no factor of a face; wanted one of {', '.join(FACTORS)}")
         factors[:, FACTORS.index(name)] = _checked(value, name, n)
     images = np.empty((n, SIZE, SIZE), dtype=np.uint8)
-    for start in range(0, n, CHUNK):
+    for start in watched(range(0, n, CHUNK), "drawing faces"):
         images[start : start + CHUNK] = _draw(factors[start : start + CHUNK])
     return Faces(images, factors)
 

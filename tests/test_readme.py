@@ -35,8 +35,8 @@ def test_the_table_has_each_chapter_with_its_question_and_time(path):
     assert row.rstrip(" |").endswith(f"{minutes[0]} min | {minutes[1]} min")
 
 
-def test_the_example_runs(tmp_path):
-    code = re.search(r"```python\n(.*?)```", README, flags=re.S)[1]
+def test_the_examples_run_one_after_the_other(tmp_path):
+    code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )

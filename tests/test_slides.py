@@ -23,8 +23,6 @@ FIRST = """# 99 · A chapter
 
 **Time.** 10 minutes, and 6 for the exercises."""
 
-PICTURE = {"image/png": "iVBORw0KGgo=", "text/plain": "Figure: a line"}
-
 
 def text(source, *tags):
     return nbformat.v4.new_markdown_cell(source, metadata={"tags": list(tags)})
@@ -33,8 +31,9 @@ def text(source, *tags):
 def code(source, *tags, alt="", said=""):
     outputs = []
     if alt:
-        meta = {"image/png": {"alt": alt}}
-        outputs = [nbformat.v4.new_output("display_data", PICTURE, metadata=meta)]
+        picture = {"image/png": "iVBORw0KGgo=", "text/plain": f"Figure: {alt}"}
+        meta = {"image/png": {"alt": f"{alt}. y goes from 1 to 2."}}
+        outputs = [nbformat.v4.new_output("display_data", picture, metadata=meta)]
     if said:
         outputs = [nbformat.v4.new_output("stream", text=said)]
     return nbformat.v4.new_code_cell(source, metadata={"tags": list(tags)}, outputs=outputs)
@@ -267,7 +266,7 @@ def test_html_is_escaped_and_links_lead_to_slides():
     assert 'href="02_em.html"' in html
     assert "solutions" not in html
     assert "a &lt; b" in html
-    figure = slides._part_html(slides.Part("figure", "01-02", 'say "a < b"'), 1.0)
+    figure = slides._part_html(slides.Part("figure", "01-02", alt='say "a < b"'), 1.0)
     assert 'alt="say &quot;a &lt; b&quot;"' in figure
 
 

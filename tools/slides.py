@@ -54,7 +54,8 @@ class Part:
 
     kind: str  # claim, equation, list, table, figure, caption, code, output, task
     text: str
-    name: str = ""  # of an equation; the alt text of a figure
+    name: str = ""  # of an equation; what a figure claims
+    alt: str = ""  # of a figure: the claim, and what is plotted in numbers
 
     def height(self, zoom: float = 1.0) -> float:
         """Return about how much of the slide's height it takes."""
@@ -550,7 +551,7 @@ class Deck:
         if self.now.parts or self.now.kind != "text":
             self.go_on()
         self.now.kind = "figure"
-        self.now.parts.append(Part("figure", cell, alt))
+        self.now.parts.append(Part("figure", cell, claim, alt))
         self.now.notes.append(f"*In the picture:* {claim}.")
         self.waiting = self.now
         self.equation = None
@@ -689,7 +690,7 @@ def to_html(text: str) -> str:
 
 def _part_html(p: Part, zoom: float) -> str:
     if p.kind == "figure":
-        return f'<img class="fig" src="figures/{p.text}.png" alt="{html.escape(p.name)}">'
+        return f'<img class="fig" src="figures/{p.text}.png" alt="{html.escape(p.alt)}">'
     if p.kind == "equation":
         size = math_size(p.text, zoom)
         name = f'<span class="name">{p.name}</span>' if p.name else ""

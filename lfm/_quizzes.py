@@ -867,7 +867,7 @@ CHAPTER_10 = (
     _quiz(
         "price-of-beta",
         "10",
-        r"$\beta = 4$ in place of 1. What does it cost, here above all?",
+        r"$\beta = 2$ in place of 1. What does it cost, here above all?",
         "b",
         (
             "Correlation between the codes, and nothing else.",

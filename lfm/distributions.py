@@ -148,9 +148,11 @@ class InverseWishart:
         x = validate.data(x)
         n_components = validate.count(n_components, "n_components")
         var = np.var(x, axis=0, dtype=np.float64)
-        # Asked of the range: the variance of a constant column is rounding, not exactly zero.
+        # A column that varies by no more than rounding is constant. The range is asked too: the
+        # variance of many equal numbers is the rounding of their mean.
         low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
-        constant = high - low <= 8 * np.finfo(float).eps * np.maximum(-low, high)
+        ulp = np.finfo(float).eps * np.maximum(-low, high)
+        constant = (high - low <= 8 * ulp) | (var <= np.square(64 * ulp))
         fallback = var[~constant].mean() if not constant.all() else 1.0
         d = x.shape[1]
         scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)

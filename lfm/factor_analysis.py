@@ -73,8 +73,7 @@ class FactorStats(Stats):
 
     def floor(self) -> Array:
         """Return the least noise variance allowed in each column (D,)."""
-        stored = np.square(8 * EPS * (self.origin + self.x / self.n))  # what rounding μ makes of it
-        return np.maximum(FLOOR * filled(self.var()), stored)
+        return least_noise(self.var(), self.origin + self.x / self.n)
 
     def var(self) -> Array:
         """Return the variance of each column of the data (D,); 0 where it is but rounding."""
@@ -211,7 +210,8 @@ class FactorAnalysis:
             return cls.ppca(x, n_factors)
         std = np.sqrt(filled(_variances(x)))
         start = _ppca(x, n_factors, std)
-        return cls(start.loadings * std[:, None], start.mean, start.noise * std**2)
+        noise = np.maximum(start.noise * std**2, least_noise(_variances(x), x.mean))
+        return cls(start.loadings * std[:, None], start.mean, noise)
 
     @classmethod
     def ppca(cls, x, n_factors: int) -> "FactorAnalysis":
@@ -296,7 +296,8 @@ class FactorAnalysis:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
         s = stats.about(self.mean)
         terms = s.xx + _quadratic(self.loadings, s.zz)
-        return float(8 * EPS * (terms / self.noise).sum())
+        stored = stats.n * np.square(EPS * self.mean)  # μ far from 0 is stored to so much
+        return float(8 * ((EPS * terms + stored) / self.noise).sum())
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), without the D × D covariance.
@@ -419,7 +420,7 @@ def _ppca(x: Moments, n_factors: int, std: Array) -> FactorAnalysis:
     k = validate.count(n_factors, "n_factors", 1, d - 1)
     var = _variances(x) / np.square(std)
     lam, u = x.leading(k, std)
-    floor = FLOOR * filled(var).mean()
+    floor = least_noise(var, x.mean / std).mean()
     noise = max((var.sum() - lam.sum()) / (d - k), floor)
     loadings = u * np.sqrt(np.maximum(lam - noise, 0.0))
     return FactorAnalysis(loadings, x.mean, np.full(d, noise), isotropic=True)
@@ -433,6 +434,11 @@ def _variances(x: Moments) -> Array:
 def unrounded(var: Array, mean: Array) -> Array:
     """Return variances with 0 for one that data so far from 0 have by rounding alone."""
     return np.where(var > np.square(8 * EPS * mean), var, 0.0)
+
+
+def least_noise(var: Array, mean: Array) -> Array:
+    """Return the least noise variance allowed in columns of such variances and means (D,)."""
+    return np.maximum(FLOOR * filled(var), np.square(8 * EPS * mean))  # what rounding μ makes of it
 
 
 def filled(var: Array) -> Array:

@@ -133,7 +133,8 @@ class GaussianMixture:
         total = y.T @ y / len(x)
         within = (x - centres[labels]).T @ (x - centres[labels])
         cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
-        _check_covariance(cov, x.mean(axis=0), "the data")
+        if prior is None:
+            _check_covariance(cov, x.mean(axis=0), "the data")
         return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
 
     def infer(self, x, q=None) -> Responsibilities:
@@ -184,8 +185,11 @@ class GaussianMixture:
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
-        terms = np.abs(self._joint.precs * stats.scatter(self.means)).sum()
-        return float(8 * np.finfo(float).eps * terms)
+        precs, eps = self._joint.precs, np.finfo(float).eps
+        terms = np.abs(precs * stats.scatter(self.means)).sum()
+        far = eps * np.abs(self.means)  # means far from 0 are stored to so much
+        stored = np.einsum("k,ki,kij,kj->", stats.r, far, np.abs(precs), far)
+        return float(8 * (eps * terms + stored))
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""

@@ -363,8 +363,11 @@ class BayesianMixture:
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
-        terms = np.abs(self._joint.precs * stats.scatter(self.means)).sum()
-        return float(8 * np.finfo(float).eps * terms)
+        precs, eps = self._joint.precs, np.finfo(float).eps
+        terms = np.abs(precs * stats.scatter(self.means)).sum()
+        far = eps * np.abs(self.means)  # means far from 0 are stored to so much
+        stored = np.einsum("k,ki,kij,kj->", stats.r, far, np.abs(precs), far)
+        return float(8 * (eps * terms + stored))
 
     def log_prob(self, x) -> Array:
         """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).

@@ -4,16 +4,18 @@ VENV   ?= .venv
 PIP_ARGS ?=
 JUPYTER_ARGS ?=
 WORKERS ?= 2
+FLOOR_BUT ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
+FLOOR := build/floor
 # JupyterLab refuses to run as root unless it is told; containers often have no other user.
 ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks lint format refresh bench clean
+.PHONY: help course test test-package test-notebooks test-floor lint format refresh bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -23,9 +25,9 @@ course: $(READY) ## Set up, then open the course in JupyterLab
 	    $(JUPYTER_ARGS)
 
 # Two workers with two threads each would fight for two cores.
-test-package test-notebooks bench: export OMP_NUM_THREADS := 1
-test-package test-notebooks bench: export OPENBLAS_NUM_THREADS := 1
-test-package test-notebooks bench: export MKL_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export OMP_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export OPENBLAS_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export MKL_NUM_THREADS := 1
 
 test: lint test-package test-notebooks ## Set up, then run every test
 
@@ -35,6 +37,9 @@ test-package: $(READY) ## Test the package lfm
 test-notebooks: $(READY) ## Run every notebook and compare its outputs with the stored ones
 	$(BIN)/pytest --nbval --nbval-current-env --nbval-cell-timeout 300 \
 	    -n $(WORKERS) --dist loadfile -q notebooks
+
+test-floor: $(FLOOR)/.ready ## Test the package with the oldest versions that are allowed
+	$(FLOOR)/bin/pytest -n $(WORKERS) --dist loadfile -q
 
 lint: $(READY) ## Check the style of the code
 	$(BIN)/ruff check .
@@ -77,4 +82,12 @@ $(READY): pyproject.toml constraints.txt
 
 $(BENCH_READY): $(READY)
 	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[bench]'
+	touch $@
+
+# FLOOR_BUT=torch takes that one from constraints.txt, where its oldest version cannot be had.
+$(FLOOR)/.ready: pyproject.toml constraints.txt tools/floor.py
+	test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
+	$(FLOOR)/bin/python tools/floor.py $(FLOOR_BUT) > $(FLOOR)/constraints.txt
+	$(FLOOR)/bin/python -m pip install --quiet -c $(FLOOR)/constraints.txt $(PIP_ARGS) \
+	    -e '.[course,test]'
 	touch $@

@@ -83,7 +83,7 @@ def load(path, sha256: str, *, key: str | None = None) -> Array:
     are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded.
     Raises `FileNotFoundError`, or `ValueError` for a file that was altered or cannot be read.
     """
-    path = Path(path)
+    path = validate.path(path, "path")
     content = _read(path, _checked_sha256(sha256))
     try:
         array = _parse(path.suffix, content, key)
@@ -107,7 +107,7 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
     listed = isinstance(mirrors, Sequence) and len(mirrors) > 0
     if not listed or not all(isinstance(mirror, str) for mirror in mirrors):
         raise TypeError(f"url is {url!r}; wanted an address or a sequence of addresses")
-    path, sha256 = Path(path), _checked_sha256(sha256)
+    path, sha256 = validate.path(path, "path"), _checked_sha256(sha256)
     if path.is_file() and _digest(path) == sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -228,6 +228,7 @@ def mnist(full: bool = False, train: bool = True) -> Images:
     `cache_folder()`. Raises `OSError` where no mirror can be reached.
     Source: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86, 2278-2324.
     """
+    full, train = validate.switch(full, "full"), validate.switch(train, "train")
     if full:
         return _full("mnist", train)
     if not train:
@@ -241,6 +242,7 @@ def fashion(full: bool = False, train: bool = True) -> Images:
     With `full` the 60,000 and 10,000, as in `mnist`.
     Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
     """
+    full, train = validate.switch(full, "full"), validate.switch(train, "train")
     if full:
         return _full("fashion-mnist", train)
     part = "train" if train else "test"
@@ -329,7 +331,8 @@ class Shards:
         if batch_size is not None:
             batch_size = validate.count(batch_size, "batch_size")
         self.batch_size = batch_size
-        self.paths = tuple(sorted(Path(folder).glob("*.npy")))
+        folder = validate.path(folder, "folder")
+        self.paths = tuple(sorted(folder.glob("*.npy")))
         if not self.paths:
             raise FileNotFoundError(f"{folder} has no .npy files; wanted a folder of shards")
         shapes = [_shard(path).shape for path in self.paths]
@@ -384,7 +387,7 @@ def write_shards(folder, x, *, rows: int = 2**18) -> Shards:
     larger than memory. The folder appears whole or not at all; it must be new or empty. Raises
     `FileExistsError` where it is not, and `ValueError` or `TypeError` for bad data.
     """
-    folder, rows = Path(folder), validate.count(rows, "rows")
+    folder, rows = validate.path(folder, "folder"), validate.count(rows, "rows")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty; wanted a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

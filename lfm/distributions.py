@@ -151,6 +151,7 @@ class InverseWishart:
         # Asked of the range: the variance of a constant column is rounding, not exactly zero.
         low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
         constant = high - low <= 8 * np.finfo(float).eps * np.maximum(-low, high)
+        constant |= var < np.finfo(float).tiny
         fallback = var[~constant].mean() if not constant.all() else 1.0
         d = x.shape[1]
         scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)
@@ -172,7 +173,10 @@ class InverseWishart:
         cov = validate.parameter(cov, "cov", (*(None,) * (cov.ndim - 2), d, d))
         chol = validate.cholesky(cov, "cov")
         log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
-        trace = np.trace(np.linalg.solve(cov, self.scale), axis1=-2, axis2=-1)
+        # tr(Ψ Σ⁻¹) by the factor: a covariance that has one may still be singular to LAPACK
+        half = np.linalg.solve(chol, np.linalg.cholesky(self.scale))
+        with np.errstate(over="ignore"):
+            trace = np.square(half).sum(axis=(-2, -1))
         return self._log_normaliser - 0.5 * ((self.dof + d + 1) * log_det + trace)
 
     def update(self, scatter: Array, n: Array) -> Array:

@@ -44,7 +44,7 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     # (yᵀy + ridge I)⁻¹ yᵀ, by singular values: also where yᵀy has no inverse
     u, s, v = np.linalg.svd(y, full_matrices=False)
     s = np.where(s > 1e-8 * s[0], s, 0.0)
-    inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s > 0)
+    inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s**2 + ridge > 0)
     weights = v.T @ (inverse[:, None] * (u.T @ (target - share)))
     scores = (x[test] - centre) @ weights + share
     return float((scores.argmax(axis=1) == labels[test]).mean())
@@ -89,7 +89,8 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     ln (1/S) Σ_s p(x_n, z_s) / q(z_s | x_n) with S = n_samples draws of z: at most ln p(x_n) on
     average. Data and samples pass through in chunks. Source: Burda, Grosse and Salakhutdinov 2016.
     """
-    x, n_samples = validate.data(x), validate.count(n_samples, "n_samples")
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    n_samples = validate.count(n_samples, "n_samples")
     like = next(vae.parameters())
     generator = torch.Generator(like.device)
     generator.manual_seed(validate.torch_seed(rng))
@@ -98,7 +99,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     depth = max(1, CHUNK // (rows * width))
     result = np.empty(len(x))
     for i in watched(range(0, len(x), rows), "weighing samples"):
-        batch = torch.as_tensor(x[i : i + rows]).to(like)
+        batch = vae.tensor(x[i : i + rows], "x")
         total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
         for s in range(0, n_samples, depth):
             shape = (min(depth, n_samples - s), len(batch), vae.n_factors)
@@ -106,7 +107,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
             log_sum = vae.log_prob(batch, eps).double() + math.log(len(eps))
             total = torch.logaddexp(total, log_sum)
         result[i : i + rows] = (total - math.log(n_samples)).cpu().numpy()
-    return result
+    return _sound(result)
 
 
 @torch.no_grad()
@@ -117,15 +118,24 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     threshold = validate.scalar(threshold, "threshold", 0.0)
-    means = vae.infer(validate.data(x)).mean.double()
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    means = vae.infer(x).mean.double()
     return (means.var(0, correction=0) > threshold).cpu().numpy()
 
 
 @torch.no_grad()
 def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
-    mean = vae.likelihood(vae.infer(validate.data(x)).mean).mean
-    return mean.double().cpu().numpy()
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    mean = vae.likelihood(vae.infer(x).mean).mean
+    return _sound(mean.double().cpu().numpy())
+
+
+def _sound(result):
+    """Return what networks made of data, or say that they cannot have been made for such data."""
+    if not np.isfinite(np.asarray(result)).all():
+        raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")
+    return result
 
 
 class Gaps(NamedTuple):
@@ -149,20 +159,22 @@ class Gaps(NamedTuple):
 @torch.no_grad()
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z."""
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     if vae.n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
     z = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
     log_cell = vae.n_factors * math.log(at[1] - at[0])
     log_prior = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1) + log_cell
-    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    x = vae.tensor(x, "x")
     z, log_prior = torch.as_tensor(z).to(x), torch.as_tensor(log_prior, device=x.device)
     rows = max(1, CHUNK // (len(z) * x.shape[1]))
     parts = [
         torch.logsumexp(vae.likelihood(z[:, None]).log_prob(batch).double() + log_prior[:, None], 0)
         for batch in x.split(rows)
     ]
-    return torch.cat(parts).cpu().numpy()
+    return _sound(torch.cat(parts).cpu().numpy())
 
 
 def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
@@ -172,7 +184,9 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     its own mean and Cholesky factor, from the network's q on; both bounds are then estimated from
     the same noise. Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
     """
-    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = vae.tensor(x, "x")
+    full = validate.switch(full, "full")
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     k = vae.n_factors
@@ -203,7 +217,8 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     with torch.no_grad():
         eps = noise(n_samples)
         best, network = bound(free(), eps), bound(q, eps)
-    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *(a.double().numpy() for a in (best, network)))
+    bounds = (_sound(a.double().numpy()) for a in (best, network))
+    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *bounds)
 
 
 class KLSplit(NamedTuple):
@@ -222,10 +237,12 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Source: Hoffman and
     Johnson 2016; Chen, Li, Grosse and Duvenaud 2018.
     """
-    q = vae.infer(validate.data(x))
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    q = vae.infer(x)
     if isinstance(q, MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
-    mean, std = q.mean.double(), q.stddev.double()
+    mean, std = _sound(q.mean.double()), q.stddev.double()
+    _sound(std.log())  # nor is it 0
     eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
     z = mean + std * eps
     each = Normal(mean, std).log_prob(z[:, None])  # ln q(z_ik | x_j): (N, N, K)
@@ -339,7 +356,10 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
         raise ValueError("ordered has an attribute of one value only; wanted orders that differ")
     weights = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-6)[0]
     read = (images - x.mean(axis=0)) @ weights + y.mean(axis=0)
-    r2 = 1 - np.square(read - ordered).mean(axis=0) / var
+    with np.errstate(over="ignore", invalid="ignore"):
+        r2 = 1 - np.square(read - ordered).mean(axis=0) / var
+    if not np.isfinite(r2).all():
+        raise ValueError("images and judge_images differ beyond all scale; rescale them alike")
     return Control(r2, (np.abs(read - ordered) < tolerance).mean(axis=0))
 
 

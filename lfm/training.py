@@ -80,12 +80,11 @@ def train(
     """
     epochs = validate.count(epochs, "epochs", 0)
     steps = None if steps is None else validate.count(steps, "steps", 0)
-    if not isinstance(vae, VAE):
-        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+    validate.kind(vae, "vae", VAE)
     home = next(vae.parameters()).device
     try:
         run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
-        path = None if checkpoint is None else Path(checkpoint)
+        path = None if checkpoint is None else validate.path(checkpoint, "checkpoint")
         if path is not None:
             _remove_debris(path)
             if path.exists():
@@ -129,10 +128,8 @@ class _Run:
                 raise ValueError(f"validation has {columns} columns; wanted {self.x.shape[1]}")
         self.batch_size = validate.count(batch_size, "batch_size", 1, len(self.x))
         self.lr = validate.scalar(lr, "lr", 0.0, strict=True)
-        for name, value in (("binarise", binarise), ("bfloat16", bfloat16)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} is {value!r}; wanted True or False")
-        self.binarise, self.bfloat16 = binarise, bfloat16
+        self.binarise = validate.switch(binarise, "binarise")
+        self.bfloat16 = validate.switch(bfloat16, "bfloat16")
         vae.to(self.device)
         self.fingerprint = _fingerprint(self.x)
         self._rehearse()
@@ -356,10 +353,9 @@ def save(vae: VAE, path) -> None:
 
     Raises `OSError` where it cannot be written; what was there before then stays as it was.
     """
-    if not isinstance(vae, VAE):
-        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+    validate.kind(vae, "vae", VAE)
     weights = {k: v.detach().cpu() for k, v in vae.state_dict().items()}
-    _write(Path(path), {"kind": "VAE", "architecture": _architecture(vae), "model": weights})
+    _write(validate.path(path, "path"), {"kind": "VAE", "architecture": _architecture(vae), "model": weights})
 
 
 def load(path, vae: VAE | None = None) -> VAE:
@@ -369,7 +365,9 @@ def load(path, vae: VAE | None = None) -> VAE:
     `FileNotFoundError`, or `ValueError` for a file that was altered, cut or is of another
     architecture; `vae` then stays as it was.
     """
-    path = Path(path)
+    path = validate.path(path, "path")
+    if vae is not None:
+        validate.kind(vae, "vae", VAE)
     state = _read(path)
     weights = state["model"]
     if vae is None:
@@ -449,7 +447,7 @@ def _remove_debris(path: Path) -> None:
 
 
 def _device(device: str) -> torch.device:
-    if device not in ("auto", "cpu", "cuda"):
+    if not isinstance(device, str) or device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device is {device!r}; wanted 'auto', 'cpu' or 'cuda'")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is 'cuda', and torch sees no GPU; wanted 'cpu' or 'auto'")
@@ -462,8 +460,12 @@ def _resident(x, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     if isinstance(x, Tensor):
         x = x.detach().cpu().numpy()
     x = validate.data(x, name)
-    x = torch.as_tensor(np.ascontiguousarray(x))
-    return x.to(device) if x.dtype == torch.uint8 else x.to(device, dtype)
+    if x.dtype == np.uint8:
+        return torch.tensor(x, device=device)
+    x = torch.tensor(x, device=device, dtype=dtype)  # a copy: x may be read-only
+    if not x.isfinite().all():
+        raise ValueError(f"{name} is too large for {dtype}, the numbers of the networks")
+    return x
 
 
 def _unit(x: Tensor, dtype: torch.dtype) -> Tensor:

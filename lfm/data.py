@@ -15,6 +15,7 @@ import re
 import shutil
 import uuid
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,10 @@ class Bars:
 
 
 # ------------------------------------------------------------------ files, verified
+
+
+# Deflated bytes unfold to at most this many each.
+MOST_DEFLATED = 1032
 
 
 class _WrongBytes(ValueError):
@@ -165,15 +170,32 @@ def _parse(suffix: str, content: bytes, key: str | None) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns of a file without rows
             return np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1, ndmin=2)
-    loaded = np.load(io.BytesIO(content), allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if key is None and len(loaded.files) == 1:
-            key = loaded.files[0]
-        if key not in loaded.files:
-            raise ValueError(f"key is {key!r}; wanted one of {', '.join(loaded.files)}")
-        return loaded[key]
+    if suffix == ".npy":
+        _check_header(io.BytesIO(content), len(content))
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if key is None and len(names) == 1:
+            key = names[0]
+        if key not in names:
+            raise ValueError(f"key is {key!r}; wanted one of {', '.join(names)}")
+        size = archive.getinfo(f"{key}.npy").file_size
+        with archive.open(f"{key}.npy") as member:
+            _check_header(member, min(size, MOST_DEFLATED * len(content)))
+        with archive.open(f"{key}.npy") as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _check_header(file, size: int) -> None:
+    """Raise where an array is larger than the `size` bytes of its file, before it gets memory."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it is a .npy of version {version}; wanted 1 or 2")
+    second = version == (2, 0)
+    read = np.lib.format.read_array_header_2_0 if second else np.lib.format.read_array_header_1_0
+    shape, _, dtype = read(file)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"its header says {shape} of {dtype}, and there are only {size} bytes")
 
 
 def _download(url: str, path: Path, sha256: str) -> None:
@@ -303,7 +325,7 @@ def _parse_idx(content: bytes, name: str) -> Array:
     """Return the array of an IDX file: 0, 0, type 8 (uint8), rank, sizes (4 bytes each), values."""
     rank = content[3] if len(content) > 3 else 0
     start = 4 + 4 * rank
-    if content[:3] != b"\0\0\x08" or rank == 0 or len(content) < start:
+    if content[:3] != b"\0\0\x08" or not 0 < rank <= 8 or len(content) < start:
         raise ValueError(f"{name} begins with {content[:4]!r}; wanted an IDX header for bytes")
     shape = tuple(map(int, np.frombuffer(content, ">u4", count=rank, offset=4)))
     if len(content) - start != math.prod(shape):

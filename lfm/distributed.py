@@ -196,9 +196,10 @@ def load(path) -> GaussianMixture:
     state = training._read(path)
     if state.get("kind") != "mixture":
         raise ValueError(f"{path} holds a {state.get('kind')}, not a mixture")
-    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
-    prior = InverseWishart(float(arrays["dof"]), arrays["scale"]) if "dof" in arrays else None
-    return GaussianMixture(arrays["weights"], arrays["means"], arrays["covs"], prior)
+    with training._reading(path):
+        arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+        prior = InverseWishart(float(arrays["dof"]), arrays["scale"]) if "dof" in arrays else None
+        return GaussianMixture(arrays["weights"], arrays["means"], arrays["covs"], prior)
 
 
 # ------------------------------------------------------------------ the VAE

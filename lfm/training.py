@@ -14,6 +14,8 @@ import os
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -88,7 +90,8 @@ def train(
         if path is not None:
             _remove_debris(path)
             if path.exists():
-                run.restore(_read(path), path)
+                with _reading(path):
+                    run.restore(_read(path), path)
         names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
         with progress_bar(epochs, progress, **names) as bar:
             while run.epoch < epochs and (steps is None or run.step < steps):
@@ -337,12 +340,18 @@ class _Run:
                     f"{'its own' if name == 'data' else value}. Continue with the same arguments, "
                     "or choose another file"
                 )
-        self.vae.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"].cpu())
-        progress = json.loads(state["progress"])
-        self.epoch, self.step, self.first = (progress[k] for k in ("epoch", "step", "first"))
-        self.trace = Trace(**json.loads(state["trace"]))
+        before = self._snapshot()["model"]
+        try:
+            self.vae.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"].cpu())
+            progress = json.loads(state["progress"])
+            self.epoch, self.step = (validate.count(progress[k], k, 0) for k in ("epoch", "step"))
+            self.first = progress["first"]
+            self.trace = Trace(**json.loads(state["trace"]))
+        except BaseException:
+            self.vae.load_state_dict(before)
+            raise
 
 
 # ------------------------------------------------------------------ files
@@ -369,25 +378,29 @@ def load(path, vae: VAE | None = None) -> VAE:
     if vae is not None:
         validate.kind(vae, "vae", VAE)
     state = _read(path)
-    weights = state["model"]
-    if vae is None:
-        architecture = json.loads(state.get("architecture", "null"))
-        if architecture is None:
-            raise ValueError(
-                f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
-            )
-        vae = build(architecture)
-        dtype = next(v.dtype for v in weights.values() if v.is_floating_point())
-        vae.to(dtype)
-    theirs, mine = ({n: list(v.shape) for n, v in w.items()} for w in (weights, vae.state_dict()))
-    for name in sorted({*theirs, *mine}):
-        if theirs.get(name) != mine.get(name):
-            raise ValueError(
-                f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
-                f"{mine.get(name)} in vae"
-            )
-    vae.load_state_dict(weights)
+    with _reading(path):
+        vae = _like(state, path) if vae is None else vae
+        weights = state["model"]
+        theirs, mine = (_sizes(w) for w in (weights, vae.state_dict()))
+        for name in sorted({*theirs, *mine}):
+            if theirs.get(name) != mine.get(name):
+                raise ValueError(
+                    f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
+                    f"{mine.get(name)} in vae"
+                )
+        vae.load_state_dict(weights)
     return vae
+
+
+def _like(state: dict, path: Path) -> VAE:
+    """Return a new VAE of the architecture and the kind of numbers that a file has."""
+    architecture = json.loads(state.get("architecture", "null"))
+    if architecture is None:
+        raise ValueError(
+            f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
+        )
+    dtype = next(v.dtype for v in state["model"].values() if v.is_floating_point())
+    return validate.kind(build(architecture), "architecture", VAE).to(dtype)
 
 
 def _write(path: Path, state: dict) -> None:
@@ -429,11 +442,24 @@ def _read(path: Path) -> dict:
             "an earlier copy, or remove it and train again"
         )
     try:
-        return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything, of its own kinds and of pickle's
         raise ValueError(
             f"{path} holds more than weights and numbers, and was not loaded: {error}"
         ) from None
+    with _reading(path):
+        return validate.kind(state, "what it holds", dict)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of which file it is that what is in it makes no sense."""
+    try:
+        yield
+    except Exception as error:  # of any kind: bytes with a right checksum may still say anything
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path} does not hold what lfm writes: {error!r}") from error
 
 
 def _remove_debris(path: Path) -> None:
@@ -485,7 +511,11 @@ def _fingerprint(x: Tensor) -> str:
 
 
 def _shapes(vae: VAE) -> dict:
-    return {name: list(value.shape) for name, value in vae.state_dict().items()}
+    return _sizes(vae.state_dict())
+
+
+def _sizes(weights: dict) -> dict:
+    return {name: list(value.shape) for name, value in weights.items()}
 
 
 def _cloned(state):

@@ -13,6 +13,7 @@ import pkgutil
 import re
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -578,8 +579,13 @@ def public_callables():
                 continue
             yield f"{module.name}.{name}", value
             for part in vars(value) if inspect.isclass(value) else ():
-                if not part.startswith("_") and inspect.isroutine(getattr(value, part)):
+                routine = inspect.isroutine(getattr(value, part))
+                if routine and not part.startswith("_") and not _is_property(value, part):
                     yield f"{module.name}.{name}.{part}", getattr(value, part)
+
+
+def _is_property(value, part):
+    return isinstance(vars(value)[part], cached_property)
 
 
 def _is_exception(value):

@@ -118,7 +118,7 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     threshold = validate.scalar(threshold, "threshold", 0.0)
-    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
     means = vae.infer(x).mean.double()
     return (means.var(0, correction=0) > threshold).cpu().numpy()
 
@@ -126,7 +126,7 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
 @torch.no_grad()
 def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
-    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
     mean = vae.likelihood(vae.infer(x).mean).mean
     return _sound(mean.double().cpu().numpy())
 
@@ -159,10 +159,10 @@ class Gaps(NamedTuple):
 @torch.no_grad()
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z."""
-    x = validate.kind(vae, "vae", VAE).checked(x)
-    reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
-    if vae.n_factors > 2:
+    if validate.kind(vae, "vae", VAE).n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
+    x = vae.checked(x)
+    reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
     z = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
     log_cell = vae.n_factors * math.log(at[1] - at[0])
@@ -237,7 +237,7 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Source: Hoffman and
     Johnson 2016; Chen, Li, Grosse and Duvenaud 2018.
     """
-    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
     q = vae.infer(x)
     if isinstance(q, MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")

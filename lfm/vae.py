@@ -236,7 +236,7 @@ class VAE(nn.Module):
 
         Eq. inference-network. One pass through a network, whatever N data there are elsewhere.
         """
-        return self.encoder(self._data(x))
+        return self.encoder(self._data(x, explained=False))
 
     def likelihood(self, z) -> Distribution:
         """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
@@ -304,15 +304,16 @@ class VAE(nn.Module):
             raise ValueError(f"{name} is too large for {like.dtype}, the numbers of the networks")
         return a
 
-    def checked(self, x) -> np.ndarray:
+    def checked(self, x, *, explained: bool = True) -> np.ndarray:
         """Return data (N, D) as an array that these networks take, not copied.
 
         Raises `ValueError` or `TypeError` where they do not: for values that are not finite, for
-        other columns, and for values that are not from 0 to 1 where the decoder is of bits.
+        other columns, and, where the data are to be `explained` by a decoder of bits, for values
+        that are not from 0 to 1.
         """
         x = validate.data(x)
         self._check_columns(x.shape[1])
-        if isinstance(self.decoder, BernoulliPixels):
+        if explained and isinstance(self.decoder, BernoulliPixels):
             bits = x[:, : x.shape[1] - self.n_given]
             if bits.min() < 0 or bits.max() > 1:
                 raise ValueError(
@@ -320,8 +321,9 @@ class VAE(nn.Module):
                 )
         return x
 
-    def _data(self, x) -> Tensor:
-        x = self.tensor(x if isinstance(x, Tensor) else self.checked(x), "x")
+    def _data(self, x, *, explained: bool = True) -> Tensor:
+        x = x if isinstance(x, Tensor) else self.checked(x, explained=explained)
+        x = self.tensor(x, "x")
         if x.ndim != 2 or 0 in x.shape:
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
         self._check_columns(x.shape[1])
@@ -474,7 +476,7 @@ def _built(kind, parts: dict) -> nn.Module:
         return CONDITIONALS[kind](network, **parts)
     if kind in NETWORKS:
         return NETWORKS[kind](**parts, rng=0)
-    raise ValueError(f"parts have kind {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}")
+    raise ValueError(f"parts: kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}")
 
 
 CONDITIONALS = {

@@ -364,7 +364,10 @@ def save(vae: VAE, path) -> None:
     """
     validate.kind(vae, "vae", VAE)
     weights = {k: v.detach().cpu() for k, v in vae.state_dict().items()}
-    _write(validate.path(path, "path"), {"kind": "VAE", "architecture": _architecture(vae), "model": weights})
+    _write(
+        validate.path(path, "path"),
+        {"kind": "VAE", "architecture": _architecture(vae), "model": weights},
+    )
 
 
 def load(path, vae: VAE | None = None) -> VAE:

@@ -476,7 +476,9 @@ def _built(kind, parts: dict) -> nn.Module:
         return CONDITIONALS[kind](network, **parts)
     if kind in NETWORKS:
         return NETWORKS[kind](**parts, rng=0)
-    raise ValueError(f"parts: kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}")
+    raise ValueError(
+        f"parts: kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}"
+    )
 
 
 CONDITIONALS = {

@@ -65,7 +65,11 @@ def server(tmp_path):
         )  # fmt: skip
     try:
         token, deadline = None, time.monotonic() + 60
-        while not (token and listening_on(port)) and process.poll() is None and time.monotonic() < deadline:
+        while (
+            not (token and listening_on(port))
+            and process.poll() is None
+            and time.monotonic() < deadline
+        ):
             time.sleep(0.1)
             token = re.search(rf"127\.0\.0\.1:{port}/\S*token=(\w+)", log.read_text())
         assert token is not None, log.read_text()

@@ -224,8 +224,13 @@ def idx(array) -> bytes:
 
 def test_damaged_and_hostile_idx_files_are_what_they_say_or_refused():
     good = idx(np.arange(60).reshape(5, 3, 4))
-    hostile = [b"\0\0\x08" + bytes([n]) + b"\xff" * k for n in (1, 3, 32, 33, 255) for k in (0, 4, 99)]
-    hostile += [b"\0\0\x08\x20" + bytes(128), b"\0\0\x08\xff" + bytes(4 * 255)]  # 0 values, in 255-D
+    hostile = [
+        b"\0\0\x08" + bytes([n]) + b"\xff" * k for n in (1, 3, 32, 33, 255) for k in (0, 4, 99)
+    ]
+    hostile += [
+        b"\0\0\x08\x20" + bytes(128),
+        b"\0\0\x08\xff" + bytes(4 * 255),
+    ]  # 0 values, in 255-D
     for bad in [*hostile, *(good[:n] for n in range(len(good))), *damaged(good, 3, 700 * TIMES)]:
         CASES["IDX"] += 1
         try:
@@ -343,7 +348,11 @@ def test_sealed_pickles_run_no_code(loader, tmp_path):
     name, load, path, _ = loader
     trap = tmp_path / "trapped"
     for code in traps(trap):
-        members = {"archive/data.pkl": code, "archive/version": b"3\n", "archive/byteorder": b"little"}
+        members = {
+            "archive/data.pkl": code,
+            "archive/version": b"3\n",
+            "archive/byteorder": b"little",
+        }
         for body in (code, zipped(members), saved({"kind": "VAE", "model": Trap(trap)})):
             refused(load, path, sealed(body), f"{name}, pickles")
     assert not trap.exists()

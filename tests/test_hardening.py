@@ -662,7 +662,9 @@ def outcome(entry: Case, argument: str, value, folder) -> str | None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_wrong_values_are_refused_by_name_and_others_give_sound_results(name, tmp_path, monkeypatch):
+def test_wrong_values_are_refused_by_name_and_others_give_sound_results(
+    name, tmp_path, monkeypatch
+):
     entry, problems = CASES[name], []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LFM_CACHE", str(tmp_path / "cache"))
@@ -713,7 +715,9 @@ def test_figures_draw_the_same_numbers_in_every_form_and_leave_them_as_they_are(
             options[argument] = FORMS[kind](np.array(good[argument]))
         before = {k: copied(v) for k, v in options.items()}
         with plt.rc_context():
-            getattr(fig, name)(plt.figure().add_subplot(), **options).figure.draw_without_rendering()
+            getattr(fig, name)(
+                plt.figure().add_subplot(), **options
+            ).figure.draw_without_rendering()
         plt.close("all")
         assert all(unchanged(before[k], options[k]) for k in options), f"{argument} = {kind}"
 

@@ -1,4 +1,4 @@
-"""What is written, and where: downloads that go wrong, and a session that leaves no trace elsewhere.
+"""What is written, and where: downloads that go wrong, and a session that leaves no other trace.
 
 The only network here is a server on 127.0.0.1.
 """
@@ -73,12 +73,13 @@ def server():
     server.server_close()
 
 
+WANTED = {name.removesuffix("-ubyte.gz"): sha for name, sha in SHA256.items()}
 # What a user's process does, with the mirror replaced by ours.
 FETCH = f"""
 import sys
 from lfm import data
 data._MIRRORS = {{"mnist": (sys.argv[1],)}}
-data._FULL = {{"mnist": { ({name.removesuffix("-ubyte.gz"): sha for name, sha in SHA256.items()})!r}}}
+data._FULL = {{"mnist": {WANTED!r}}}
 try:
     images = data.mnist(full=True)
 except (OSError, ValueError) as error:
@@ -194,7 +195,7 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path, server, monkeypatch):
     name = next(iter(FILES))
     (tmp_path / "cache").mkdir()
     monkeypatch.setattr(os, "replace", refuse)
-    with pytest.raises(OSError, match="(?s)could not be fetched.*Permission denied"):
+    with pytest.raises(OSError, match=r"(?s)could not be fetched.*Permission denied"):
         data.fetch(server.url + name, tmp_path / "cache" / name, SHA256[name])
     assert files(tmp_path) == {"file"}
 
@@ -255,7 +256,8 @@ def test_a_session_writes_into_cache_and_checkpoint_folders_and_nowhere_else(tmp
     env |= {
         "HOME": str(folders["home"]), "TMPDIR": str(folders["tmp"]), "PYTHONPATH": str(ROOT),
         "MPLCONFIGDIR": str(folders["matplotlib"]), "LFM_CACHE": str(folders["cache"]),
-        "MPLBACKEND": "agg", "XDG_CACHE_HOME": str(folders["xdg"]), "NO_PROXY": "*", "OMP_NUM_THREADS": "1",
+        "MPLBACKEND": "agg", "XDG_CACHE_HOME": str(folders["xdg"]), "NO_PROXY": "*",
+        "OMP_NUM_THREADS": "1",
     }  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-B", "-c", SESSION, server.url, str(folders["runs"])],

@@ -130,7 +130,7 @@ WRONG = {
     "a function": lambda: lambda *a, **k: None,
     "a set": lambda: {1, 2},
     "a dictionary": lambda: {"a": 1},
-    "an empty list": lambda: [],
+    "an empty list": list,
     "a list of texts": lambda: ["a", "b"],
     "a list of None": lambda: [None, None],
     "a ragged list": lambda: [[1.0, 2.0], [3.0]],
@@ -272,7 +272,9 @@ CASES = {
     "distributions.InverseWishart.from_data": case(
         InverseWishart.from_data, x=X, n_components=2
     ),
-    "distributions.InverseWishart.log_prob": case(InverseWishart(4.0, EYE).log_prob, cov=EYE, infinite=True),
+    "distributions.InverseWishart.log_prob": case(
+        InverseWishart(4.0, EYE).log_prob, cov=EYE, infinite=True
+    ),
     "em.steps": case(
         lambda **k: list(zip(range(4), em.steps(**k), strict=False)),
         model=MIXTURE, x=X, q=None, batch_size=None, total=None, but=CALLED,
@@ -547,7 +549,8 @@ NOT_SPOILED = {
         "gaussian_mixture.MixtureStats.scatter", "gaussian_mixture.Responsibilities",
         "gaussian_mixture.Responsibilities.describes", "gaussian_mixture.statistics",
         "vae.Conditional.outputs", "vae.Conditional.n_outputs", "vae.DiagonalGaussian.n_outputs",
-        "vae.FullGaussian.n_outputs", "vae.VAE.tensor", "vae.DiagonalGaussian.forward", "vae.FullGaussian.forward",
+        "vae.FullGaussian.n_outputs", "vae.VAE.tensor",
+        "vae.DiagonalGaussian.forward", "vae.FullGaussian.forward",
         "vae.SharedGaussian.forward", "vae.BernoulliPixels.forward", "vae.VAE.terms_of",
         "vae.reparametrise", "vae.standard_normal_kl", "vae.draw",
         "variational_bayes.GaussianStats.about", "variational_bayes.GaussianStats.mean",

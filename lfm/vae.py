@@ -330,8 +330,9 @@ class VAE(nn.Module):
         return x
 
     def _check_columns(self, found: int) -> None:
-        parts = getattr(getattr(self.encoder, "network", None), "spec", None)
-        if parts is None:  # a network of the user's own
+        known = type(self.encoder) in CONDITIONALS.values()
+        parts = getattr(self.encoder.network, "spec", None) if known else None
+        if parts is None or parts["kind"] == "conv_decoder":  # made by the user, for what they know
             return
         wanted = parts["sizes"][0] if parts["kind"] == "mlp" else parts["size"] ** 2
         if found != wanted:

@@ -85,7 +85,8 @@ def load(path, sha256: str, *, key: str | None = None) -> Array:
     """Return the numbers of a .npy, .npz or .csv file (one header line) whose bytes are verified.
 
     The bytes are read once, compared with `sha256` (64 hexadecimal digits), and those very bytes
-    are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded.
+    are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded, and no
+    memory is taken for values that a header promises and the file does not have.
     Raises `FileNotFoundError`, or `ValueError` for a file that was altered or cannot be read.
     """
     path = validate.path(path, "path")
@@ -130,7 +131,7 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: $LFM_CACHE, or the user's cache folder."""
+    """Return the folder where downloads are kept: $LFM_CACHE, or the user's cache folder."""
     import pooch
 
     return Path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"))
@@ -261,7 +262,7 @@ def mnist(full: bool = False, train: bool = True) -> Images:
 def fashion(full: bool = False, train: bool = True) -> Images:
     """Return pictures of clothing, 28×28: the bundled 5,000, or 1,000 for testing.
 
-    With `full` the 60,000 and 10,000, as in `mnist`.
+    With `full` the 60,000 and 10,000, as in `mnist`; it raises the same.
     Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
     """
     full, train = validate.switch(full, "full"), validate.switch(train, "train")

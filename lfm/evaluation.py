@@ -87,7 +87,8 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
 
     ln (1/S) Σ_s p(x_n, z_s) / q(z_s | x_n) with S = n_samples draws of z: at most ln p(x_n) on
-    average. Data and samples pass through in chunks. Source: Burda, Grosse and Salakhutdinov 2016.
+    average. Data and samples pass through in chunks. Raises `ValueError` for data beyond what the
+    networks compute with. Source: Burda, Grosse and Salakhutdinov 2016.
     """
     x = validate.kind(vae, "vae", VAE).checked(x)
     n_samples = validate.count(n_samples, "n_samples")
@@ -125,7 +126,10 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
 
 @torch.no_grad()
 def reconstruct(vae: VAE, x) -> Array:
-    """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
+    """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
+
+    In the units of x; raises `ValueError` for data that the networks do not take.
+    """
     x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
     mean = vae.likelihood(vae.infer(x).mean).mean
     return _sound(mean.double().cpu().numpy())
@@ -158,7 +162,11 @@ class Gaps(NamedTuple):
 
 @torch.no_grad()
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
-    """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z."""
+    """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
+
+    The grid has `points` in each direction, from -reach to reach standard deviations of the prior.
+    Raises `ValueError` for more factors, and for data that the networks do not take.
+    """
     if validate.kind(vae, "vae", VAE).n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
     x = vae.checked(x)
@@ -364,7 +372,10 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
 
 
 def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
-    """Return the share of the nearest neighbours in code space (N, K) that have the same label."""
+    """Return the share of the nearest neighbours in code space (N, K) that have the same label.
+
+    labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N.
+    """
     codes = validate.data(codes, "codes")
     labels = validate.numeric(labels, "labels")
     if labels.shape != (len(codes),):

@@ -324,11 +324,13 @@ def dci(codes, factors) -> DCI:
     left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
     var = b[half:].var(axis=0)
     used = var > 0
-    r2 = np.clip(1 - left[used] / var[used], 0, 1)
     by_code, by_factor = importance.sum(axis=1), importance.sum(axis=0)
     total = importance.sum()
     if total == 0:
         return DCI(0.0, 0.0, 0.0, importance)
+    if not used.any():
+        raise ValueError("factors do not vary in the second half of the data; shuffle the rows")
+    r2 = np.clip(1 - left[used] / var[used], 0, 1)
     return DCI(
         float(by_code @ _concentration(importance) / total),
         float(by_factor @ _concentration(importance.T) / total),

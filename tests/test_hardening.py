@@ -746,6 +746,13 @@ def test_log_densities_of_awkward_data_are_numbers(name, x):
         assert bound <= total + slack
 
 
+def test_factors_that_vary_in_the_first_half_alone_are_named():
+    x = np.repeat([[1.0, 2.0], [0.0, 0.0]], [6, 6], axis=0)
+    x[0] = [3.0, -1.0]
+    with pytest.raises(ValueError, match="factors do not vary in the second half"):
+        evaluation.dci(x, x)
+
+
 CODED = {
     "active units": lambda x: evaluation.active_units(DEEP, x),
     "mutual information": lambda x: evaluation.mutual_information(x, x, bins=min(3, len(x))),

@@ -4,6 +4,7 @@ VENV   ?= .venv
 PIP_ARGS ?=
 JUPYTER_ARGS ?=
 WORKERS ?= 2
+FLOOR_BUT ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,13 +12,14 @@ BENCH_READY := $(VENV)/.bench-ready
 SITE_READY := $(VENV)/.site-ready
 BROWSER_READY := $(VENV)/.browser-ready
 NODE_READY := node_modules/.ready
+FLOOR := build/floor
 # JupyterLab refuses to run as root unless it is told; containers often have no other user.
 ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks test-browser lint format refresh
-.PHONY: site slides handout bench clean
+.PHONY: help course test test-package test-notebooks test-browser test-floor lint format
+.PHONY: refresh site slides handout bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -27,9 +29,9 @@ course: $(READY) ## Set up, then open the course in JupyterLab
 	    $(JUPYTER_ARGS)
 
 # Two workers with two threads each would fight for two cores.
-test-package test-notebooks bench: export OMP_NUM_THREADS := 1
-test-package test-notebooks bench: export OPENBLAS_NUM_THREADS := 1
-test-package test-notebooks bench: export MKL_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export OMP_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export OPENBLAS_NUM_THREADS := 1
+test-package test-notebooks test-floor bench: export MKL_NUM_THREADS := 1
 
 test: lint test-package test-notebooks ## Set up, then run every test
 
@@ -52,6 +54,9 @@ slides: $(READY) $(NODE_READY) ## Make slides of every chapter: build/slides
 
 handout: $(READY) ## Make handouts for students and for teachers: build/handout
 	$(BIN)/python -m tools.handout
+
+test-floor: $(FLOOR)/.ready ## Test the package with the oldest versions that are allowed
+	$(FLOOR)/bin/pytest -n $(WORKERS) --dist loadfile -q
 
 lint: $(READY) ## Check the style of the code
 	$(BIN)/ruff check .
@@ -112,3 +117,11 @@ define needs
 	    && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null; } \
 	    || { echo "$(1) is missing. Install it (Debian and Ubuntu: apt-get install $(2))." >&2; exit 1; }
 endef
+
+# FLOOR_BUT=torch takes that one from constraints.txt, where its oldest version cannot be had.
+$(FLOOR)/.ready: pyproject.toml constraints.txt tools/floor.py
+	test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
+	$(FLOOR)/bin/python tools/floor.py $(FLOOR_BUT) > $(FLOOR)/constraints.txt
+	$(FLOOR)/bin/python -m pip install --quiet -c $(FLOOR)/constraints.txt $(PIP_ARGS) \
+	    -e '.[course,test]'
+	touch $@

@@ -4,7 +4,10 @@
 wrong. Public functions call these once, at their entry; nothing inside checks again.
 """
 
+import math
 import numbers
+import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +22,10 @@ RngLike = np.random.Generator | int | np.integer
 
 
 def numeric(a, name: str) -> Array:
-    """Return `a` as an array of real numbers, in its own dtype (bool: 0 and 1), not copied."""
+    """Return `a` as an array of real numbers, in its own dtype (bool: 0 and 1), not copied.
+
+    Copied and float64 is what LAPACK and torch do not take: half, long or swapped numbers.
+    """
     if a is None:
         raise TypeError(f"{name} is None; wanted an array of real numbers")
     if hasattr(a, "__next__"):
@@ -32,7 +38,12 @@ def numeric(a, name: str) -> Array:
         raise ValueError(f"{name} is ragged: {error}; wanted rows of equal length") from None
     if a.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers (float or integer)")
-    return a.view(np.uint8) if a.dtype.kind == "b" else a
+    if a.dtype.kind == "b":
+        return a.view(np.uint8)
+    if a.dtype.kind == "f" and a.dtype not in (np.float32, np.float64):
+        with np.errstate(over="ignore"):  # a long number that does not fit is then not finite
+            return a.astype(np.float64)
+    return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
 
 
 def finite(a: Array, name: str) -> Array:
@@ -65,10 +76,15 @@ def matrix(x, name: str = "x", n_columns: int | None = None) -> Array:
 
 def data(x, name: str = "x", n_columns: int | None = None) -> Array:
     """Return data as `matrix` does, having looked at every value: finite, and fit to be squared."""
-    x = finite(matrix(x, name, n_columns), name)
-    if max(float(x.max()), -float(x.min())) > LARGEST:
+    return squarable(matrix(x, name, n_columns), name)
+
+
+def squarable(a, name: str) -> Array:
+    """Return numbers of any shape, having looked at every one: finite, and fit to be squared."""
+    a = finite(numeric(a, name), name)
+    if a.size and max(float(a.max()), -float(a.min())) > LARGEST:
         raise ValueError(too_large(name))
-    return x
+    return a
 
 
 def is_stream(x) -> bool:
@@ -146,6 +162,15 @@ def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
     return p
 
 
+def together(**arrays) -> None:
+    """Raise where arrays cannot be broadcast together; the keywords are their names."""
+    try:
+        np.broadcast_shapes(*(np.shape(a) for a in arrays.values()))
+    except ValueError:
+        shapes = " and ".join(f"{name} has shape {np.shape(a)}" for name, a in arrays.items())
+        raise ValueError(f"{shapes}; wanted shapes that go together") from None
+
+
 def cholesky(cov: Array, name: str) -> Array:
     """Return the lower Cholesky factors of covariances (..., D, D), or say which one has none."""
     size = np.abs(cov).max(axis=(-2, -1), keepdims=True)
@@ -179,7 +204,7 @@ def count(k, name: str, low: int = 1, high: int | None = None) -> int:
     """Return a whole number between `low` and `high`. A bool is refused: True is not a count."""
     if isinstance(k, bool | np.bool_) or not isinstance(k, numbers.Integral):
         raise TypeError(f"{name} is {k!r} ({type(k).__name__}); wanted a whole number")
-    if k < low or (high is not None and k > high):
+    if k < low or k > (sys.maxsize if high is None else high):
         limit = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ValueError(f"{name} is {k}; wanted {limit}")
     return int(k)
@@ -189,10 +214,60 @@ def scalar(a, name: str, low: float = -np.inf, *, strict: bool = False) -> float
     """Return a finite real number, at least `low` (above it where `strict`)."""
     if isinstance(a, bool | np.bool_) or not isinstance(a, numbers.Real):
         raise TypeError(f"{name} is {a!r} ({type(a).__name__}); wanted a real number")
-    if not np.isfinite(a) or a < low or (strict and a == low):
+    try:
+        value = float(a)
+    except OverflowError:  # a whole number with hundreds of digits
+        value = math.inf
+    if not math.isfinite(value) or value < low or (strict and value == low):
         wanted = "finite" if low == -np.inf else f"finite and {'>' if strict else '>='} {low:g}"
         raise ValueError(f"{name} is {a}; wanted a number that is {wanted}")
-    return float(a)
+    return value
+
+
+def switch(a, name: str) -> bool:
+    """Return True or False; nothing else will do."""
+    if not isinstance(a, bool | np.bool_):
+        raise TypeError(f"{name} is {a!r}; wanted True or False")
+    return bool(a)
+
+
+def text(a, name: str) -> str:
+    """Return a text."""
+    if not isinstance(a, str):
+        raise TypeError(f"{name} is {a!r}; wanted a text")
+    return a
+
+
+def sequence(a, name: str) -> list:
+    """Return a sequence that is no text as a list."""
+    if not isinstance(a, Sequence) or isinstance(a, str | bytes):
+        raise TypeError(f"{name} is {type(a).__name__}; wanted a list or a tuple")
+    return list(a)
+
+
+def path(a, name: str) -> Path:
+    """Return the path of a file or folder."""
+    if not isinstance(a, str | os.PathLike):
+        raise TypeError(f"{name} is {a!r}; wanted the name of a file or folder")
+    if not str(a) or "\0" in str(a):
+        raise ValueError(f"{name} is {str(a)!r}; wanted the name of a file or folder")
+    return Path(a)
+
+
+def kind(a, name: str, wanted: type):
+    """Return `a`, an instance of `wanted`."""
+    if not isinstance(a, wanted):
+        raise TypeError(f"{name} is {type(a).__name__}; wanted a {wanted.__name__}")
+    return a
+
+
+def statistics(stats, wanted: type, **shapes: tuple[int, ...]) -> None:
+    """Raise where statistics are of another kind of model, or of one of other sizes."""
+    kind(stats, "stats", wanted)
+    for name, shape in shapes.items():
+        found = np.shape(getattr(stats, name))
+        if found != shape:
+            raise ValueError(f"stats has {name} of shape {found}; wanted {shape}, as the model has")
 
 
 def torch_seed(rng) -> int:

@@ -8,7 +8,7 @@ grid), one column for each value of z. Impossible pairs have the value -inf.
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_solve
+from scipy.linalg import solve_triangular
 from scipy.special import logsumexp, rel_entr, xlogy
 
 from lfm import _validate as validate
@@ -47,6 +47,7 @@ def expected_log_joint(q, log_joint) -> Array:
     Eq. old-posterior: with q = p(z | x, θ_old) the bound is Q(θ, θ_old) + H[q].
     """
     q, log_joint = _distribution(q, "q"), _table(log_joint)
+    validate.together(q=q, log_joint=log_joint)
     return (q * np.where(q > 0, log_joint, 0.0)).sum(axis=-1)  # 0 times -inf counts as 0
 
 
@@ -70,6 +71,9 @@ def rearranged(q, log_likelihood, prior) -> Array:
     Eq. rearranged: how well z explains x, less what q pays for leaving the prior. The tables
     `log_likelihood` and `prior` (..., K) hold ln p(x | z=k) and p(z=k).
     """
+    q, prior = _distribution(q, "q"), _distribution(prior, "prior")
+    log_likelihood = _table(log_likelihood, "log_likelihood")
+    validate.together(q=q, log_likelihood=log_likelihood, prior=prior)
     return expected_log_joint(q, log_likelihood) - kl(q, prior)
 
 
@@ -78,7 +82,9 @@ def kl(q, p) -> Array:
 
     Eq. divergence: not negative, zero only for q = p, and not symmetric (PRML 1.6.1).
     """
-    return rel_entr(_distribution(q, "q"), _distribution(p, "p")).sum(axis=-1)
+    q, p = _distribution(q, "q"), _distribution(p, "p")
+    validate.together(q=q, p=p)
+    return rel_entr(q, p).sum(axis=-1)
 
 
 def decompose(q, log_joint) -> Decomposition:
@@ -88,6 +94,7 @@ def decompose(q, log_joint) -> Decomposition:
     """
     # In the log domain: a posterior of e^-800 is 0 in double precision, and the KL then infinite.
     q, log_posterior = _distribution(q, "q"), _log_posterior(log_joint)
+    validate.together(q=q, log_joint=log_posterior)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.where(q > 0, np.log(q) - log_posterior, 0.0)
     return Decomposition(
@@ -104,6 +111,7 @@ def gradient(q, grad_log_joint) -> Array:
     """
     q = _distribution(q, "q")
     grad = validate.finite(validate.numeric(grad_log_joint, "grad_log_joint"), "grad_log_joint")
+    validate.together(q=q, grad_log_joint=grad)
     return (q * grad).sum(axis=-1)
 
 
@@ -122,9 +130,11 @@ def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
     )
     chol1, chol2 = validate.cholesky(cov1, "cov1"), validate.cholesky(cov2, "cov2")
     gap = mean2 - mean1
-    trace = np.trace(cho_solve((chol2, True), cov1))
+    with np.errstate(over="ignore"):  # it may be more than the largest number: then +inf
+        trace = np.square(solve_triangular(chol2, chol1, lower=True)).sum()
+        distance = np.square(solve_triangular(chol2, gap, lower=True)).sum()
     log_det = 2 * np.log(np.diag(chol2) / np.diag(chol1)).sum()  # ln |cov2| - ln |cov1|
-    return float(0.5 * (trace + gap @ cho_solve((chol2, True), gap) - d + log_det))
+    return float(0.5 * (trace + distance - d + log_det))
 
 
 def _log_posterior(log_joint) -> Array:
@@ -135,12 +145,12 @@ def _log_posterior(log_joint) -> Array:
     return log_joint - log_evidence
 
 
-def _table(log_joint) -> Array:
-    log_joint = np.asarray(validate.numeric(log_joint, "log_joint"), dtype=np.float64)
+def _table(log_joint, name: str = "log_joint") -> Array:
+    log_joint = np.asarray(validate.numeric(log_joint, name), dtype=np.float64)
     if log_joint.ndim == 0 or log_joint.size == 0:
-        raise ValueError(f"log_joint has shape {log_joint.shape}; wanted (..., K), not empty")
+        raise ValueError(f"{name} has shape {log_joint.shape}; wanted (..., K), not empty")
     if np.isnan(log_joint).any() or np.isposinf(log_joint).any():
-        raise ValueError("log_joint has NaN or +inf; wanted log probabilities, -inf for impossible")
+        raise ValueError(f"{name} has NaN or +inf; wanted log probabilities, -inf for impossible")
     return log_joint
 
 

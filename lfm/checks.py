@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from lfm import _exercises, _quizzes
+from lfm import _validate as validate
 
 Array = np.ndarray
 
@@ -45,19 +46,22 @@ class Verdict:
 
 def exercises(chapter: str | None = None) -> list[str]:
     """Return the names of the exercises, of all chapters or of one ("00" to "11")."""
+    chapter = None if chapter is None else validate.text(chapter, "chapter")
     return [e.name for e in _exercises.ALL if chapter in (None, e.chapter)]
 
 
 def quizzes(chapter: str | None = None) -> list[str]:
     """Return the names of the quizzes, of all chapters or of one ("00" to "11")."""
+    chapter = None if chapter is None else validate.text(chapter, "chapter")
     return [q.name for q in _quizzes.ALL if chapter in (None, q.chapter)]
 
 
 def check(name: str, answer: Callable | str) -> Verdict:
     """Return the verdict on an answer, a function or a letter. Never raises for what it does.
 
-    Raises `ValueError` only for a name that is neither an exercise nor a quiz.
+    Raises `ValueError` or `TypeError` only for a name that is neither an exercise nor a quiz.
     """
+    name = validate.text(name, "name")
     quiz = next((q for q in _quizzes.ALL if q.name == name), None)
     if quiz is not None:
         return _mark(quiz, answer)

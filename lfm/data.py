@@ -15,6 +15,7 @@ import re
 import shutil
 import uuid
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,10 @@ class Bars:
 # ------------------------------------------------------------------ files, verified
 
 
+# Deflated bytes unfold to at most this many each.
+MOST_DEFLATED = 1032
+
+
 class _WrongBytes(ValueError):
     """The checksum differs: these are not the bytes that were asked for."""
 
@@ -80,10 +85,11 @@ def load(path, sha256: str, *, key: str | None = None) -> Array:
     """Return the numbers of a .npy, .npz or .csv file (one header line) whose bytes are verified.
 
     The bytes are read once, compared with `sha256` (64 hexadecimal digits), and those very bytes
-    are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded.
+    are parsed. `key` chooses among the arrays of a .npz. Pickled objects are never loaded, and no
+    memory is taken for values that a header promises and the file does not have.
     Raises `FileNotFoundError`, or `ValueError` for a file that was altered or cannot be read.
     """
-    path = Path(path)
+    path = validate.path(path, "path")
     content = _read(path, _checked_sha256(sha256))
     try:
         array = _parse(path.suffix, content, key)
@@ -107,7 +113,7 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
     listed = isinstance(mirrors, Sequence) and len(mirrors) > 0
     if not listed or not all(isinstance(mirror, str) for mirror in mirrors):
         raise TypeError(f"url is {url!r}; wanted an address or a sequence of addresses")
-    path, sha256 = Path(path), _checked_sha256(sha256)
+    path, sha256 = validate.path(path, "path"), _checked_sha256(sha256)
     if path.is_file() and _digest(path) == sha256:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +131,7 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
 
 
 def cache_folder() -> Path:
-    """Return where downloads are kept: $LFM_CACHE, or the user's cache folder."""
+    """Return the folder where downloads are kept: $LFM_CACHE, or the user's cache folder."""
     import pooch
 
     return Path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"))
@@ -165,15 +171,32 @@ def _parse(suffix: str, content: bytes, key: str | None) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # numpy only warns of a file without rows
             return np.loadtxt(io.BytesIO(content), delimiter=",", skiprows=1, ndmin=2)
-    loaded = np.load(io.BytesIO(content), allow_pickle=False)
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        if key is None and len(loaded.files) == 1:
-            key = loaded.files[0]
-        if key not in loaded.files:
-            raise ValueError(f"key is {key!r}; wanted one of {', '.join(loaded.files)}")
-        return loaded[key]
+    if suffix == ".npy":
+        _check_header(io.BytesIO(content), len(content))
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+        if key is None and len(names) == 1:
+            key = names[0]
+        if key not in names:
+            raise ValueError(f"key is {key!r}; wanted one of {', '.join(names)}")
+        size = archive.getinfo(f"{key}.npy").file_size
+        with archive.open(f"{key}.npy") as member:
+            _check_header(member, min(size, MOST_DEFLATED * len(content)))
+        with archive.open(f"{key}.npy") as member:
+            return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _check_header(file, size: int) -> None:
+    """Raise where an array is larger than the `size` bytes of its file, before it gets memory."""
+    version = np.lib.format.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it is a .npy of version {version}; wanted 1 or 2")
+    second = version == (2, 0)
+    read = np.lib.format.read_array_header_2_0 if second else np.lib.format.read_array_header_1_0
+    shape, _, dtype = read(file)
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize > size:
+        raise ValueError(f"its header says {shape} of {dtype}, and there are only {size} bytes")
 
 
 def _download(url: str, path: Path, sha256: str) -> None:
@@ -228,6 +251,7 @@ def mnist(full: bool = False, train: bool = True) -> Images:
     `cache_folder()`. Raises `OSError` where no mirror can be reached.
     Source: LeCun, Bottou, Bengio and Haffner 1998, Proceedings of the IEEE 86, 2278-2324.
     """
+    full, train = validate.switch(full, "full"), validate.switch(train, "train")
     if full:
         return _full("mnist", train)
     if not train:
@@ -238,9 +262,10 @@ def mnist(full: bool = False, train: bool = True) -> Images:
 def fashion(full: bool = False, train: bool = True) -> Images:
     """Return pictures of clothing, 28×28: the bundled 5,000, or 1,000 for testing.
 
-    With `full` the 60,000 and 10,000, as in `mnist`.
+    With `full` the 60,000 and 10,000, as in `mnist`; it raises the same.
     Source: Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747.
     """
+    full, train = validate.switch(full, "full"), validate.switch(train, "train")
     if full:
         return _full("fashion-mnist", train)
     part = "train" if train else "test"
@@ -301,7 +326,7 @@ def _parse_idx(content: bytes, name: str) -> Array:
     """Return the array of an IDX file: 0, 0, type 8 (uint8), rank, sizes (4 bytes each), values."""
     rank = content[3] if len(content) > 3 else 0
     start = 4 + 4 * rank
-    if content[:3] != b"\0\0\x08" or rank == 0 or len(content) < start:
+    if content[:3] != b"\0\0\x08" or not 0 < rank <= 8 or len(content) < start:
         raise ValueError(f"{name} begins with {content[:4]!r}; wanted an IDX header for bytes")
     shape = tuple(map(int, np.frombuffer(content, ">u4", count=rank, offset=4)))
     if len(content) - start != math.prod(shape):
@@ -329,7 +354,8 @@ class Shards:
         if batch_size is not None:
             batch_size = validate.count(batch_size, "batch_size")
         self.batch_size = batch_size
-        self.paths = tuple(sorted(Path(folder).glob("*.npy")))
+        folder = validate.path(folder, "folder")
+        self.paths = tuple(sorted(folder.glob("*.npy")))
         if not self.paths:
             raise FileNotFoundError(f"{folder} has no .npy files; wanted a folder of shards")
         shapes = [_shard(path).shape for path in self.paths]
@@ -384,7 +410,7 @@ def write_shards(folder, x, *, rows: int = 2**18) -> Shards:
     larger than memory. The folder appears whole or not at all; it must be new or empty. Raises
     `FileExistsError` where it is not, and `ValueError` or `TypeError` for bad data.
     """
-    folder, rows = Path(folder), validate.count(rows, "rows")
+    folder, rows = validate.path(folder, "folder"), validate.count(rows, "rows")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty; wanted a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -210,12 +210,14 @@ def _state(model: GaussianMixture, bounds: list[float], about: dict) -> dict:
 
 def load(path) -> GaussianMixture:
     """Return the mixture of a checkpoint. Raises what `training.load` raises for a bad file."""
-    state = training._read(Path(path))
+    path = validate.path(path, "path")
+    state = training._read(path)
     if state.get("kind") != "mixture":
         raise ValueError(f"{path} holds a {state.get('kind')}, not a mixture")
-    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
-    prior = InverseWishart(float(arrays["dof"]), arrays["scale"]) if "dof" in arrays else None
-    return GaussianMixture(arrays["weights"], arrays["means"], arrays["covs"], prior)
+    with training._reading(path):
+        arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+        prior = InverseWishart(float(arrays["dof"]), arrays["scale"]) if "dof" in arrays else None
+        return GaussianMixture(arrays["weights"], arrays["means"], arrays["covs"], prior)
 
 
 # ------------------------------------------------------------------ the VAE

@@ -152,7 +152,8 @@ class InverseWishart:
         # variance of many equal numbers is the rounding of their mean.
         low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
         ulp = np.finfo(float).eps * np.maximum(-low, high)
-        constant = (high - low <= 8 * ulp) | (var <= np.square(64 * ulp))
+        least = np.maximum(np.square(64 * ulp), np.finfo(float).tiny)
+        constant = (high - low <= 8 * ulp) | (var <= least)
         fallback = var[~constant].mean() if not constant.all() else 1.0
         d = x.shape[1]
         scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)
@@ -174,7 +175,10 @@ class InverseWishart:
         cov = validate.parameter(cov, "cov", (*(None,) * (cov.ndim - 2), d, d))
         chol = validate.cholesky(cov, "cov")
         log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
-        trace = np.trace(np.linalg.solve(cov, self.scale), axis1=-2, axis2=-1)
+        # tr(Ψ Σ⁻¹) by the factor: a covariance that has one may still be singular to LAPACK
+        half = np.linalg.solve(chol, np.linalg.cholesky(self.scale))
+        with np.errstate(over="ignore"):
+            trace = np.square(half).sum(axis=(-2, -1))
         return self._log_normaliser - 0.5 * ((self.dof + d + 1) * log_det + trace)
 
     def update(self, scatter: Array, n: Array) -> Array:

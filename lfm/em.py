@@ -130,12 +130,13 @@ def steps(
     from those of the part, as `distributed.total` does.
     Raises `BoundDecreased`, and what the model raises for its input.
     """
+    _check(model)
     batches, keep = _batches(model, x, batch_size)
     if total is not None and not callable(total):
         raise TypeError(f"total is {total!r}; wanted a function of statistics, or None")
     if batch_size is None and hasattr(model, "summarise"):
         x = model.summarise(x) if batches is None else _join(validate.over(x, model.summarise))
-        x, total, batches = x if total is None else total(x), None, None
+        x, total, batches = _totalled(x, total), None, None
     elif batches is None:
         x = validate.matrix(x)
     bound, n = -np.inf, None
@@ -148,7 +149,7 @@ def steps(
         if n not in (None, stats.n):
             raise ValueError(f"x gave {n} rows at first and {stats.n} now; wanted the same batches")
         n = stats.n
-        stats = stats if total is None else total(stats)
+        stats = _totalled(stats, total)
         bound = _risen(bound, model, stats, "inference")
         yield Step("inference", model, q, stats, bound)
         model = model.learn(stats)
@@ -214,6 +215,7 @@ def online(model: Model, x, *, power: float = 0.6, delay: int = 10) -> Iterator[
     step, and what the model raises. Source: Cappé and Moulines 2009, Journal of the Royal
     Statistical Society B 71, 593-613.
     """
+    _check(model)
     power, delay = validate.scalar(power, "power"), validate.count(delay, "delay")
     if not 0.5 < power <= 1:
         raise ValueError(f"power is {power}; wanted a number above 0.5 and at most 1")
@@ -236,6 +238,13 @@ def online(model: Model, x, *, power: float = 0.6, delay: int = 10) -> Iterator[
         yield Update(model, bound, seen)
     if t < delay:
         raise ValueError(f"x gave {t} batches; wanted at least {delay}, the delay, to learn from")
+
+
+def _check(model) -> None:
+    needed = ("infer", "expect", "learn", "lower_bound")
+    if isinstance(model, type) or not all(callable(getattr(model, m, None)) for m in needed):
+        found = f"the class {model.__name__}" if isinstance(model, type) else type(model).__name__
+        raise TypeError(f"model is {found}; wanted a model, with its {', '.join(needed)}")
 
 
 def _batches(model: Model, x, batch_size: int | None) -> tuple[Any, bool]:
@@ -272,6 +281,11 @@ def _infer(model: Model, batches, q, keep: bool) -> tuple[list | None, Stats]:
     if q is not None and not (isinstance(q, list) and len(q) == count):
         raise ValueError(f"q must be a list of {count}, one for each batch of x")
     return (qs if keep else None), stats
+
+
+def _totalled(part, total):
+    """Return what `total` makes of a part of the sums: the same kind of sums."""
+    return part if total is None else validate.kind(total(part), "what total returned", type(part))
 
 
 def _join(parts: Iterator[Any]) -> Any:

@@ -44,7 +44,7 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     # (yᵀy + ridge I)⁻¹ yᵀ, by singular values: also where yᵀy has no inverse
     u, s, v = np.linalg.svd(y, full_matrices=False)
     s = np.where(s > 1e-8 * s[0], s, 0.0)
-    inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s > 0)
+    inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s**2 + ridge > 0)
     weights = v.T @ (inverse[:, None] * (u.T @ (target - share)))
     scores = (x[test] - centre) @ weights + share
     return float((scores.argmax(axis=1) == labels[test]).mean())
@@ -87,9 +87,11 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
 
     ln (1/S) Σ_s p(x_n, z_s) / q(z_s | x_n) with S = n_samples draws of z: at most ln p(x_n) on
-    average. Data and samples pass through in chunks. Source: Burda, Grosse and Salakhutdinov 2016.
+    average. Data and samples pass through in chunks. Raises `ValueError` for data beyond what the
+    networks compute with. Source: Burda, Grosse and Salakhutdinov 2016.
     """
-    x, n_samples = validate.data(x), validate.count(n_samples, "n_samples")
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    n_samples = validate.count(n_samples, "n_samples")
     like = next(vae.parameters())
     generator = torch.Generator(like.device)
     generator.manual_seed(validate.torch_seed(rng))
@@ -98,7 +100,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     depth = max(1, CHUNK // (rows * width))
     result = np.empty(len(x))
     for i in watched(range(0, len(x), rows), "weighing samples"):
-        batch = torch.as_tensor(x[i : i + rows]).to(like)
+        batch = vae.tensor(x[i : i + rows], "x")
         total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
         for s in range(0, n_samples, depth):
             shape = (min(depth, n_samples - s), len(batch), vae.n_factors)
@@ -106,7 +108,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
             log_sum = vae.log_prob(batch, eps).double() + math.log(len(eps))
             total = torch.logaddexp(total, log_sum)
         result[i : i + rows] = (total - math.log(n_samples)).cpu().numpy()
-    return result
+    return _sound(result)
 
 
 @torch.no_grad()
@@ -117,15 +119,27 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     threshold = validate.scalar(threshold, "threshold", 0.0)
-    means = vae.infer(validate.data(x)).mean.double()
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
+    means = vae.infer(x).mean.double()
     return (means.var(0, correction=0) > threshold).cpu().numpy()
 
 
 @torch.no_grad()
 def reconstruct(vae: VAE, x) -> Array:
-    """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum."""
-    mean = vae.likelihood(vae.infer(validate.data(x)).mean).mean
-    return mean.double().cpu().numpy()
+    """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
+
+    In the units of x; raises `ValueError` for data that the networks do not take.
+    """
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
+    mean = vae.likelihood(vae.infer(x).mean).mean
+    return _sound(mean.double().cpu().numpy())
+
+
+def _sound(result):
+    """Return what networks made of data, or say that they cannot have been made for such data."""
+    if not np.isfinite(np.asarray(result)).all():
+        raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")
+    return result
 
 
 class Gaps(NamedTuple):
@@ -148,21 +162,27 @@ class Gaps(NamedTuple):
 
 @torch.no_grad()
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
-    """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z."""
-    if vae.n_factors > 2:
+    """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
+
+    The grid has `points` in each direction, from -reach to reach standard deviations of the prior.
+    Raises `ValueError` for more factors, and for data that the networks do not take.
+    """
+    if validate.kind(vae, "vae", VAE).n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
+    x = vae.checked(x)
+    reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
     z = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
     log_cell = vae.n_factors * math.log(at[1] - at[0])
     log_prior = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1) + log_cell
-    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    x = vae.tensor(x, "x")
     z, log_prior = torch.as_tensor(z).to(x), torch.as_tensor(log_prior, device=x.device)
     rows = max(1, CHUNK // (len(z) * x.shape[1]))
     parts = [
         torch.logsumexp(vae.likelihood(z[:, None]).log_prob(batch).double() + log_prior[:, None], 0)
         for batch in x.split(rows)
     ]
-    return torch.cat(parts).cpu().numpy()
+    return _sound(torch.cat(parts).cpu().numpy())
 
 
 def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
@@ -172,7 +192,9 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     its own mean and Cholesky factor, from the network's q on; both bounds are then estimated from
     the same noise. Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
     """
-    x = torch.as_tensor(validate.data(x)).to(next(vae.parameters()))
+    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = vae.tensor(x, "x")
+    full = validate.switch(full, "full")
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     k = vae.n_factors
@@ -203,7 +225,8 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     with torch.no_grad():
         eps = noise(n_samples)
         best, network = bound(free(), eps), bound(q, eps)
-    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *(a.double().numpy() for a in (best, network)))
+    bounds = (_sound(a.double().numpy()) for a in (best, network))
+    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *bounds)
 
 
 class KLSplit(NamedTuple):
@@ -222,10 +245,12 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Source: Hoffman and
     Johnson 2016; Chen, Li, Grosse and Duvenaud 2018.
     """
-    q = vae.infer(validate.data(x))
+    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
+    q = vae.infer(x)
     if isinstance(q, MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
-    mean, std = q.mean.double(), q.stddev.double()
+    mean, std = _sound(q.mean.double()), q.stddev.double()
+    _sound(std.log())  # nor is it 0
     eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
     z = mean + std * eps
     each = Normal(mean, std).log_prob(z[:, None])  # ln q(z_ik | x_j): (N, N, K)
@@ -299,11 +324,13 @@ def dci(codes, factors) -> DCI:
     left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
     var = b[half:].var(axis=0)
     used = var > 0
-    r2 = np.clip(1 - left[used] / var[used], 0, 1)
     by_code, by_factor = importance.sum(axis=1), importance.sum(axis=0)
     total = importance.sum()
     if total == 0:
         return DCI(0.0, 0.0, 0.0, importance)
+    if not used.any():
+        raise ValueError("factors do not vary in the second half of the data; shuffle the rows")
+    r2 = np.clip(1 - left[used] / var[used], 0, 1)
     return DCI(
         float(by_code @ _concentration(importance) / total),
         float(by_factor @ _concentration(importance.T) / total),
@@ -339,12 +366,18 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
         raise ValueError("ordered has an attribute of one value only; wanted orders that differ")
     weights = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-6)[0]
     read = (images - x.mean(axis=0)) @ weights + y.mean(axis=0)
-    r2 = 1 - np.square(read - ordered).mean(axis=0) / var
+    with np.errstate(over="ignore", invalid="ignore"):
+        r2 = 1 - np.square(read - ordered).mean(axis=0) / var
+    if not np.isfinite(r2).all():
+        raise ValueError("images and judge_images differ beyond all scale; rescale them alike")
     return Control(r2, (np.abs(read - ordered) < tolerance).mean(axis=0))
 
 
 def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
-    """Return the share of the nearest neighbours in code space (N, K) that have the same label."""
+    """Return the share of the nearest neighbours in code space (N, K) that have the same label.
+
+    labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N.
+    """
     codes = validate.data(codes, "codes")
     labels = validate.numeric(labels, "labels")
     if labels.shape != (len(codes),):

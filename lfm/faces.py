@@ -46,7 +46,7 @@ class Faces:
 
     def column(self, name: str) -> Array:
         """Return one factor, shape (N,)."""
-        if name not in self.names:
+        if validate.text(name, "name") not in self.names:
             raise ValueError(f"name is {name!r}; wanted one of {', '.join(self.names)}")
         return self.factors[:, self.names.index(name)]
 

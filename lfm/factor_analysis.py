@@ -191,8 +191,7 @@ class FactorAnalysis:
         noise = validate.parameter(self.noise, "noise", (len(loadings),))
         if (noise <= 0).any():
             raise ValueError(f"noise has the value {noise.min():.6g}; wanted variances, all > 0")
-        if not isinstance(self.isotropic, bool | np.bool_):
-            raise TypeError(f"isotropic is {self.isotropic!r}; wanted True or False")
+        validate.switch(self.isotropic, "isotropic")
         if self.isotropic and np.ptp(noise) > 1e-12 * noise.max():
             raise ValueError("noise differs between columns; isotropic=True wants one variance")
         for name, value in (("loadings", loadings), ("mean", mean), ("noise", noise)):
@@ -206,7 +205,7 @@ class FactorAnalysis:
         that the start, like the model, does not depend on their units.
         """
         x = x if isinstance(x, Moments) else Moments.of(x)
-        if isotropic:
+        if validate.switch(isotropic, "isotropic"):
             return cls.ppca(x, n_factors)
         std = np.sqrt(filled(_variances(x)))
         start = _ppca(x, n_factors, std)
@@ -269,6 +268,7 @@ class FactorAnalysis:
         all that are allowed, and the bound still never falls. Warns with `HeywoodCase` of columns
         whose noise is below 0.5 % and whose likelihood has no maximum above the floor.
         """
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         loadings, mean, residual = regression(stats)
         var, floor = stats.var(), stats.floor()
         noise = np.maximum(residual / stats.n, floor)
@@ -284,6 +284,7 @@ class FactorAnalysis:
         After exact inference L = ln p(X | θ).
         """
         d, k = self.loadings.shape
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         squares = stats.squares(self.loadings, self.mean)
         log_det = np.log(self.noise).sum()
         log_likelihood = -0.5 * (
@@ -294,6 +295,7 @@ class FactorAnalysis:
 
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         s = stats.about(self.mean)
         terms = s.xx + _quadratic(self.loadings, s.zz)
         stored = stats.n * np.square(EPS * self.mean)  # μ far from 0 is stored to so much

@@ -158,6 +158,7 @@ class GaussianMixture:
         Eq. mixture-learning; with a prior Eq. mixture-map, the maximum a posteriori. Raises
         `DegenerateComponent` where a component has collapsed and there is no prior.
         """
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         n_k = stats.r
         empty = n_k <= np.finfo(float).tiny
         if empty.any() and self.prior is None:
@@ -178,6 +179,7 @@ class GaussianMixture:
 
         Eq. sufficient-statistics: it needs no data. After exact inference L = ln p(X | θ).
         """
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         scatter = stats.scatter(self.means)
         mahalanobis = np.einsum("kij,kij->", self._joint.precs, scatter)
         log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
@@ -185,6 +187,7 @@ class GaussianMixture:
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         precs, eps = self._joint.precs, np.finfo(float).eps
         terms = np.abs(precs * stats.scatter(self.means)).sum()
         far = eps * np.abs(self.means)  # means far from 0 are stored to so much

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import torch
 
+from lfm import _validate as validate
+
 Tensor = torch.Tensor
 Function = Callable[[Tensor], Tensor]
 
@@ -38,8 +40,10 @@ def monte_carlo(values) -> Estimate:
     Eq. monte-carlo: the error falls like 1/√S, whatever the dimension of what was sampled.
     """
     values = _tensor(values, "values")
-    if values.ndim == 0 or len(values) < 2:
+    if values.ndim == 0 or len(values) < 2 or values.numel() == 0:
         raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples")
+    if values.abs().max() > validate.LARGEST:
+        raise ValueError(validate.too_large("values"))
     return Estimate(values.mean(0), values.std(0) / len(values) ** 0.5)
 
 
@@ -80,8 +84,10 @@ def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None =
     """
     mean, scale, eps = _gaussian(mean, scale, eps)
     values = _values(f, _moved(mean, scale, eps)).detach()
+    if baseline is not None and not callable(baseline):
+        raise TypeError(f"baseline is {type(baseline).__name__}; wanted a function of the values")
     if baseline is not None:
-        values = values - torch.as_tensor(baseline(values), dtype=torch.float64)
+        values = values - _tensor(baseline(values), "what baseline returned")
     if scale.ndim == 1:
         score_mean, score_scale = eps / scale, (eps**2 - 1) / scale
         return Gradient(values[:, None] * score_mean, values[:, None] * score_scale)
@@ -106,17 +112,15 @@ def minibatch_sum(values, n: int) -> Tensor:
     divergence of a global factor, is no part of it.
     """
     values = _tensor(values, "values")
-    if values.ndim == 0 or len(values) == 0 or not isinstance(n, int) or n < len(values):
-        raise ValueError(
-            f"values has shape {tuple(values.shape)} and n is {n!r}; wanted (B, ...) and a whole "
-            "number n of at least B"
-        )
+    if values.ndim == 0 or len(values) == 0:
+        raise ValueError(f"values has shape {tuple(values.shape)}; wanted (B, ...), not empty")
+    n = validate.count(n, "n", len(values))
     return n / len(values) * values.sum(0)
 
 
 def _tensor(a, name: str) -> Tensor:
     try:
-        a = torch.as_tensor(a)
+        a = a if isinstance(a, Tensor) else torch.tensor(a)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} cannot be made a tensor: {error}") from None
     if a.is_complex():
@@ -137,7 +141,7 @@ def _gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:
     if tuple(scale.shape) not in ((k,), (k, k)):
         raise ValueError(f"scale has shape {tuple(scale.shape)}; wanted ({k},) or ({k}, {k})")
     diagonal = scale if scale.ndim == 1 else scale.diagonal()
-    if (diagonal <= 0).any():
+    if (diagonal < torch.finfo(diagonal.dtype).tiny).any():
         raise ValueError(f"scale has {diagonal.min():.6g} on its diagonal; wanted all > 0")
     if scale.ndim == 2 and (scale.triu(1) != 0).any():
         raise ValueError("scale is not lower triangular; wanted the Cholesky factor of Σ, not Σ")

@@ -47,13 +47,14 @@ class TwoBells:
 
         Bayes' rule: the log odds of z = 1 are ln N(x; θ, 1) - ln N(x; 0, 1) = θ x - θ²/2.
         """
-        x = validate.data(x, n_columns=1)[:, 0]
+        x = validate.data(x, n_columns=1)[:, 0].astype(float)
         log_odds = self.theta * x - self.theta**2 / 2
         return Categorical(np.column_stack([expit(-log_odds), expit(log_odds)]))
 
     def expect(self, x, q: Categorical) -> TwoBellsStats:
         """Return Σ r, Σ r x, Σ x² and H[q], with r_n = q(z_n = 1)."""
-        x = validate.data(x, n_columns=1)[:, 0]
+        x = validate.data(x, n_columns=1)[:, 0].astype(float)  # whole numbers would overflow
+        validate.kind(q, "q", Categorical)
         if q.probs.shape != (len(x), 2):
             raise ValueError(f"q has probs of shape {q.probs.shape}; wanted ({len(x)}, 2)")
         r = q.probs[:, 1]
@@ -62,12 +63,14 @@ class TwoBells:
 
     def learn(self, stats: TwoBellsStats) -> "TwoBells":
         """Return the model whose θ = Σ r x / Σ r is the mean of what its bell claims."""
+        validate.statistics(stats, TwoBellsStats)
         if stats.r <= 0:
             raise ValueError("stats have r = 0: the moving bell claims no data; start it nearer")
         return replace(self, theta=stats.rx / stats.r)
 
     def lower_bound(self, stats: TwoBellsStats) -> float:
         """Return L(q, θ) = Σ_n E_q[ln ½ N(x_n; z_n θ, 1)] + H[q] in nats."""
+        validate.statistics(stats, TwoBellsStats)
         squares = stats.xx - 2 * self.theta * stats.rx + self.theta**2 * stats.r
         constant = stats.n * (np.log(0.5) - 0.5 * np.log(2 * np.pi))
         return float(constant - 0.5 * squares + stats.entropy)

@@ -14,6 +14,8 @@ import os
 import time
 import uuid
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -80,16 +82,16 @@ def train(
     """
     epochs = validate.count(epochs, "epochs", 0)
     steps = None if steps is None else validate.count(steps, "steps", 0)
-    if not isinstance(vae, VAE):
-        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+    validate.kind(vae, "vae", VAE)
     home = next(vae.parameters()).device
     try:
         run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
-        path = None if checkpoint is None else Path(checkpoint)
+        path = None if checkpoint is None else validate.path(checkpoint, "checkpoint")
         if path is not None:
             _remove_debris(path)
             if path.exists():
-                run.restore(_read(path), path)
+                with _reading(path):
+                    run.restore(_read(path), path)
         names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
         with progress_bar(epochs, progress, **names) as bar:
             while run.epoch < epochs and (steps is None or run.step < steps):
@@ -129,10 +131,8 @@ class _Run:
                 raise ValueError(f"validation has {columns} columns; wanted {self.x.shape[1]}")
         self.batch_size = validate.count(batch_size, "batch_size", 1, len(self.x))
         self.lr = validate.scalar(lr, "lr", 0.0, strict=True)
-        for name, value in (("binarise", binarise), ("bfloat16", bfloat16)):
-            if not isinstance(value, bool):
-                raise TypeError(f"{name} is {value!r}; wanted True or False")
-        self.binarise, self.bfloat16 = binarise, bfloat16
+        self.binarise = validate.switch(binarise, "binarise")
+        self.bfloat16 = validate.switch(bfloat16, "bfloat16")
         vae.to(self.device)
         self.fingerprint = _fingerprint(self.x)
         self._rehearse()
@@ -340,12 +340,18 @@ class _Run:
                     f"{'its own' if name == 'data' else value}. Continue with the same arguments, "
                     "or choose another file"
                 )
-        self.vae.load_state_dict(state["model"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.generator.set_state(state["generator"].cpu())
-        progress = json.loads(state["progress"])
-        self.epoch, self.step, self.first = (progress[k] for k in ("epoch", "step", "first"))
-        self.trace = Trace(**json.loads(state["trace"]))
+        before = self._snapshot()["model"]
+        try:
+            self.vae.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.generator.set_state(state["generator"].cpu())
+            progress = json.loads(state["progress"])
+            self.epoch, self.step = (validate.count(progress[k], k, 0) for k in ("epoch", "step"))
+            self.first = progress["first"]
+            self.trace = Trace(**json.loads(state["trace"]))
+        except BaseException:
+            self.vae.load_state_dict(before)
+            raise
 
 
 # ------------------------------------------------------------------ files
@@ -356,10 +362,12 @@ def save(vae: VAE, path) -> None:
 
     Raises `OSError` where it cannot be written; what was there before then stays as it was.
     """
-    if not isinstance(vae, VAE):
-        raise TypeError(f"vae is {type(vae).__name__}; wanted a VAE")
+    validate.kind(vae, "vae", VAE)
     weights = {k: v.detach().cpu() for k, v in vae.state_dict().items()}
-    _write(Path(path), {"kind": "VAE", "architecture": _architecture(vae), "model": weights})
+    _write(
+        validate.path(path, "path"),
+        {"kind": "VAE", "architecture": _architecture(vae), "model": weights},
+    )
 
 
 def load(path, vae: VAE | None = None) -> VAE:
@@ -369,27 +377,33 @@ def load(path, vae: VAE | None = None) -> VAE:
     `FileNotFoundError`, or `ValueError` for a file that was altered, cut or is of another
     architecture; `vae` then stays as it was.
     """
-    path = Path(path)
+    path = validate.path(path, "path")
+    if vae is not None:
+        validate.kind(vae, "vae", VAE)
     state = _read(path)
-    weights = state["model"]
-    if vae is None:
-        architecture = json.loads(state.get("architecture", "null"))
-        if architecture is None:
-            raise ValueError(
-                f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
-            )
-        vae = build(architecture)
-        dtype = next(v.dtype for v in weights.values() if v.is_floating_point())
-        vae.to(dtype)
-    theirs, mine = ({n: list(v.shape) for n, v in w.items()} for w in (weights, vae.state_dict()))
-    for name in sorted({*theirs, *mine}):
-        if theirs.get(name) != mine.get(name):
-            raise ValueError(
-                f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
-                f"{mine.get(name)} in vae"
-            )
-    vae.load_state_dict(weights)
+    with _reading(path):
+        vae = _like(state, path) if vae is None else vae
+        weights = state["model"]
+        theirs, mine = (_sizes(w) for w in (weights, vae.state_dict()))
+        for name in sorted({*theirs, *mine}):
+            if theirs.get(name) != mine.get(name):
+                raise ValueError(
+                    f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
+                    f"{mine.get(name)} in vae"
+                )
+        vae.load_state_dict(weights)
     return vae
+
+
+def _like(state: dict, path: Path) -> VAE:
+    """Return a new VAE of the architecture and the kind of numbers that a file has."""
+    architecture = json.loads(state.get("architecture", "null"))
+    if architecture is None:
+        raise ValueError(
+            f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
+        )
+    dtype = next(v.dtype for v in state["model"].values() if v.is_floating_point())
+    return validate.kind(build(architecture), "architecture", VAE).to(dtype)
 
 
 def _write(path: Path, state: dict) -> None:
@@ -431,11 +445,24 @@ def _read(path: Path) -> dict:
             "an earlier copy, or remove it and train again"
         )
     try:
-        return torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        state = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises anything, of its own kinds and of pickle's
         raise ValueError(
             f"{path} holds more than weights and numbers, and was not loaded: {error}"
         ) from None
+    with _reading(path):
+        return validate.kind(state, "what it holds", dict)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Say of which file it is that what is in it makes no sense."""
+    try:
+        yield
+    except Exception as error:  # of any kind: bytes with a right checksum may still say anything
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path} does not hold what lfm writes: {error!r}") from error
 
 
 def _remove_debris(path: Path) -> None:
@@ -449,7 +476,7 @@ def _remove_debris(path: Path) -> None:
 
 
 def _device(device: str) -> torch.device:
-    if device not in ("auto", "cpu", "cuda"):
+    if not isinstance(device, str) or device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device is {device!r}; wanted 'auto', 'cpu' or 'cuda'")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device is 'cuda', and torch sees no GPU; wanted 'cpu' or 'auto'")
@@ -462,8 +489,12 @@ def _resident(x, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     if isinstance(x, Tensor):
         x = x.detach().cpu().numpy()
     x = validate.data(x, name)
-    x = torch.as_tensor(np.ascontiguousarray(x))
-    return x.to(device) if x.dtype == torch.uint8 else x.to(device, dtype)
+    if x.dtype == np.uint8:
+        return torch.tensor(x, device=device)
+    x = torch.tensor(x, device=device, dtype=dtype)  # a copy: x may be read-only
+    if not x.isfinite().all():
+        raise ValueError(f"{name} is too large for {dtype}, the numbers of the networks")
+    return x
 
 
 def _unit(x: Tensor, dtype: torch.dtype) -> Tensor:
@@ -483,7 +514,11 @@ def _fingerprint(x: Tensor) -> str:
 
 
 def _shapes(vae: VAE) -> dict:
-    return {name: list(value.shape) for name, value in vae.state_dict().items()}
+    return _sizes(vae.state_dict())
+
+
+def _sizes(weights: dict) -> dict:
+    return {name: list(value.shape) for name, value in weights.items()}
 
 
 def _cloned(state):

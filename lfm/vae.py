@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
@@ -35,7 +36,7 @@ def mlp(sizes: Sequence[int], *, rng, activation: str = "relu") -> nn.Module:
     `activation` is "relu" or "tanh". `rng` is a generator or a seed; torch's own random state is
     left as it was.
     """
-    sizes = [validate.count(size, "sizes") for size in sizes]
+    sizes = [validate.count(size, "sizes") for size in validate.sequence(sizes, "sizes")]
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}; wanted at least an input and an output")
     layer = _activation(activation)
@@ -190,6 +191,8 @@ class VAE(nn.Module):
     Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
 
+    n_given = 0  # columns of x that are given to the networks and not explained
+
     def __init__(
         self, encoder: Conditional, decoder: Conditional, n_factors: int, beta: float = 1.0
     ):
@@ -217,6 +220,10 @@ class VAE(nn.Module):
         """Return a VAE of dense networks, hidden layers from x to z as listed, and back."""
         d = validate.count(n_columns, "n_columns")
         k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
+        hidden = [validate.count(h, "hidden") for h in validate.sequence(hidden, "hidden")]
+        for name, part in (("encoder", encoder), ("decoder", decoder)):
+            if not (isinstance(part, type) and issubclass(part, Conditional)):
+                raise TypeError(f"{name} is {part!r}; wanted a class of lfm.vae, a Conditional")
         inwards = mlp([d, *hidden, encoder.n_outputs(k)], rng=rng, activation=activation)
         outwards = mlp([k, *reversed(hidden), decoder.n_outputs(d)], rng=rng, activation=activation)
         # q may be as narrow as the posterior is, p(x | z) not
@@ -229,11 +236,11 @@ class VAE(nn.Module):
 
         Eq. inference-network. One pass through a network, whatever N data there are elsewhere.
         """
-        return self.encoder(self._data(x))
+        return self.encoder(self._data(x, explained=False))
 
     def likelihood(self, z) -> Distribution:
         """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
-        z = self._tensor(z, "z")
+        z = self.tensor(z, "z")
         if z.shape[-1:] != (self.n_factors,):
             raise ValueError(f"z has shape {tuple(z.shape)}; wanted (..., {self.n_factors})")
         return self.decoder(z)
@@ -279,27 +286,62 @@ class VAE(nn.Module):
     def sample(self, n: int, *, rng) -> tuple[Tensor, Tensor]:
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
         n, rng = validate.count(n, "n"), validate.generator(rng)
-        z = self._tensor(rng.standard_normal((n, self.n_factors)), "z")
+        z = self.tensor(rng.standard_normal((n, self.n_factors)), "z")
         return draw(self.decoder(z), rng=rng), z
 
     def _explained(self, z: Tensor, x: Tensor) -> Tensor:
         """Return ln p(x_n | z_sn) in nats (S, N)."""
         return self.likelihood(z).log_prob(x)
 
-    def _tensor(self, a, name: str) -> Tensor:
+    def tensor(self, a, name: str) -> Tensor:
+        """Return numbers as a tensor like the weights. Arrays are checked, tensors are not."""
         like = next(self.parameters())
-        if not isinstance(a, Tensor):
-            a = torch.as_tensor(validate.finite(validate.numeric(a, name), name))
-        return a.to(device=like.device, dtype=like.dtype)
+        if isinstance(a, Tensor):
+            return a.to(device=like.device, dtype=like.dtype)
+        a = validate.finite(validate.numeric(a, name), name)
+        a = torch.tensor(a, device=like.device, dtype=like.dtype)
+        if not a.isfinite().all():
+            raise ValueError(f"{name} is too large for {like.dtype}, the numbers of the networks")
+        return a
 
-    def _data(self, x) -> Tensor:
-        x = self._tensor(x if isinstance(x, Tensor) else validate.data(x), "x")
-        if x.ndim != 2 or 0 in x.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
+    def checked(self, x, *, explained: bool = True) -> np.ndarray:
+        """Return data (N, D) as an array that these networks take, not copied.
+
+        Raises `ValueError` or `TypeError` where they do not: for values that are not finite, for
+        other columns, and, where the data are to be `explained` by a decoder of bits, for values
+        that are not from 0 to 1.
+        """
+        x = validate.data(x)
+        self._check_columns(x.shape[1])
+        if explained and isinstance(self.decoder, BernoulliPixels):
+            bits = x[:, : x.shape[1] - self.n_given]
+            if bits.min() < 0 or bits.max() > 1:
+                raise ValueError(
+                    f"x is from {bits.min():.4g} to {bits.max():.4g}; wanted 0 to 1, for bits"
+                )
         return x
 
+    def _data(self, x, *, explained: bool = True) -> Tensor:
+        x = x if isinstance(x, Tensor) else self.checked(x, explained=explained)
+        x = self.tensor(x, "x")
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
+        self._check_columns(x.shape[1])
+        return x
+
+    def _check_columns(self, found: int) -> None:
+        known = type(self.encoder) in CONDITIONALS.values()
+        parts = getattr(self.encoder.network, "spec", None) if known else None
+        if parts is None or parts["kind"] == "conv_decoder":  # made by the user, for what they know
+            return
+        wanted = parts["sizes"][0] if parts["kind"] == "mlp" else parts["size"] ** 2
+        if found != wanted:
+            raise ValueError(
+                f"x has {found} columns, which these networks do not take; wanted {wanted}"
+            )
+
     def _noise(self, x: Tensor, eps) -> Tensor:
-        eps = self._tensor(eps, "eps")
+        eps = self.tensor(eps, "eps")
         wanted = (len(x), self.n_factors)
         if eps.ndim != 3 or eps.shape[1:] != wanted or len(eps) == 0:
             raise ValueError(
@@ -337,7 +379,7 @@ class ConditionalVAE(VAE):
 
     def likelihood(self, zy) -> Distribution:
         """Return p(x | z, y, θ) for rows [z, y] (..., K + G), a distribution over (D,)."""
-        zy = self._tensor(zy, "zy")
+        zy = self.tensor(zy, "zy")
         wanted = self.n_factors + self.n_given
         if zy.shape[-1:] != (wanted,):
             raise ValueError(f"zy has shape {tuple(zy.shape)}; wanted (..., {wanted})")
@@ -346,8 +388,11 @@ class ConditionalVAE(VAE):
     @torch.no_grad()
     def sample(self, y, *, rng) -> tuple[Tensor, Tensor]:
         """Return a draw for each row of y (N, G): x (N, D) and z (N, K), z from the prior."""
-        y, rng = self._tensor(validate.data(y, "y"), "y"), validate.generator(rng)
-        z = self._tensor(rng.standard_normal((len(y), self.n_factors)), "z")
+        y, rng = validate.data(y, "y"), validate.generator(rng)
+        if y.shape[1] != self.n_given:
+            raise ValueError(f"y has {y.shape[1]} columns; wanted {self.n_given}")
+        y = self.tensor(y, "y")
+        z = self.tensor(rng.standard_normal((len(y), self.n_factors)), "z")
         return draw(self.likelihood(torch.cat([z, y], 1)), rng=rng), z
 
     def _explained(self, z: Tensor, x: Tensor) -> Tensor:
@@ -395,6 +440,7 @@ def spec(module: nn.Module) -> dict:
 
     Raises `ValueError` for a network that this module did not make.
     """
+    validate.kind(module, "module", nn.Module)
     if isinstance(module, VAE):
         parts = {"encoder": spec(module.encoder), "decoder": spec(module.decoder)}
         return {"kind": "VAE", "n_factors": module.n_factors, "beta": module.beta} | parts
@@ -410,9 +456,19 @@ def spec(module: nn.Module) -> dict:
 
 
 def build(parts: dict) -> nn.Module:
-    """Return the module that `spec` described, its weights new."""
-    parts = dict(parts)
+    """Return the module that `spec` described, its weights new.
+
+    Raises `ValueError` or `TypeError` for anything that `spec` does not return.
+    """
+    parts = dict(validate.kind(parts, "parts", dict))
     kind = parts.pop("kind", None)
+    try:
+        return _built(kind, parts)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"parts do not describe a {kind}: {error}") from None
+
+
+def _built(kind, parts: dict) -> nn.Module:
     if kind == "VAE":
         encoder, decoder = build(parts["encoder"]), build(parts["decoder"])
         return VAE(encoder, decoder, parts["n_factors"], parts["beta"])
@@ -421,7 +477,9 @@ def build(parts: dict) -> nn.Module:
         return CONDITIONALS[kind](network, **parts)
     if kind in NETWORKS:
         return NETWORKS[kind](**parts, rng=0)
-    raise ValueError(f"kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}")
+    raise ValueError(
+        f"parts: kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}"
+    )
 
 
 CONDITIONALS = {
@@ -440,7 +498,7 @@ def _std(log_var: Tensor, floor: float) -> Tensor:
 
 def _activation(name: str) -> type[nn.Module]:
     known = {"relu": nn.ReLU, "tanh": nn.Tanh}
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
         raise ValueError(f"activation is {name!r}; wanted one of {', '.join(known)}")
     return known[name]
 

@@ -78,6 +78,7 @@ class NormalGammaPrior:
 
     def update(self, stats: GaussianStats) -> "NormalGammaPrior":
         """Return the exact posterior p(μ, τ | X): prior + statistics."""
+        validate.statistics(stats, GaussianStats)
         n, strength = stats.n, self.strength + stats.n
         gap = stats.mean() - self.mean
         scatter = stats.scatter(stats.mean()) + self.strength * n * gap**2 / strength
@@ -92,10 +93,7 @@ class NormalGammaPrior:
 
     def log_prob(self, mean, prec) -> Array:
         """Return ln p(μ, τ) in nats for means μ and precisions τ > 0, broadcast together."""
-        mean = validate.finite(validate.numeric(mean, "mean"), "mean")
-        prec = validate.finite(validate.numeric(prec, "prec"), "prec")
-        if (prec <= 0).any():
-            raise ValueError(f"prec has the value {prec.min():.6g}; wanted precisions, all > 0")
+        mean, prec = _mean_and_prec(mean, prec)
         squares = 0.5 * self.strength * np.square(mean - self.mean) + self.rate
         log_prec = (self.shape - 0.5) * np.log(prec)
         return log_prec - prec * squares - self._log_normaliser() - 0.5 * LOG_2PI
@@ -150,6 +148,7 @@ class BayesianGaussian:
 
     def infer_mean(self, stats: GaussianStats) -> "BayesianGaussian":
         """Return q with its best q(μ) = N(μ_N, 1/λ_N), q(τ) held. Eq. normal-gamma."""
+        validate.statistics(stats, GaussianStats)
         p, n = self.prior, stats.n
         mean = (p.strength * p.mean + n * stats.mean()) / (p.strength + n)  # μ_N
         prec = (p.strength + n) * self.shape / self.rate  # λ_N = (λ₀ + N) E[τ]
@@ -157,6 +156,7 @@ class BayesianGaussian:
 
     def infer_prec(self, stats: GaussianStats) -> "BayesianGaussian":
         """Return q with its best q(τ) = Gam(a_N, b_N), q(μ) held. Eq. normal-gamma."""
+        validate.statistics(stats, GaussianStats)
         shape = self.prior.shape + 0.5 * (stats.n + 1)  # a_N
         return replace(self, shape=shape, rate=self.prior.rate + 0.5 * self._squares(stats))
 
@@ -165,6 +165,7 @@ class BayesianGaussian:
 
         Eq. normal-gamma-bound: never above `prior.log_evidence(stats)`.
         """
+        validate.statistics(stats, GaussianStats)
         p, n, a, b = self.prior, stats.n, self.shape, self.rate
         prec, log_prec = a / b, digamma(a) - np.log(b)  # E[τ], E[ln τ]
         log_joint = (
@@ -180,10 +181,7 @@ class BayesianGaussian:
 
     def log_q(self, mean, prec) -> Array:
         """Return ln q(μ, τ) in nats for means μ and precisions τ > 0, broadcast together."""
-        mean = validate.finite(validate.numeric(mean, "mean"), "mean")
-        prec = validate.finite(validate.numeric(prec, "prec"), "prec")
-        if (prec <= 0).any():
-            raise ValueError(f"prec has the value {prec.min():.6g}; wanted precisions, all > 0")
+        mean, prec = _mean_and_prec(mean, prec)
         a, b = self.shape, self.rate
         log_q_mean = 0.5 * (np.log(self.prec) - LOG_2PI - self.prec * np.square(mean - self.mean))
         log_q_prec = a * np.log(b) - gammaln(a) + (a - 1) * np.log(prec) - b * prec
@@ -216,6 +214,15 @@ class BayesianGaussian:
         p = self.prior
         at_mean = stats.scatter(self.mean) + p.strength * (self.mean - p.mean) ** 2
         return at_mean + (stats.n + p.strength) / self.prec
+
+
+def _mean_and_prec(mean, prec) -> tuple[Array, Array]:
+    """Return means and precisions as arrays that go together."""
+    mean, prec = validate.squarable(mean, "mean"), validate.squarable(prec, "prec")
+    if (prec <= 0).any():
+        raise ValueError(f"prec has the value {prec.min():.6g}; wanted precisions, all > 0")
+    validate.together(mean=mean, prec=prec)
+    return mean, prec
 
 
 # ------------------------------------------------------------------ the mixture
@@ -337,6 +344,7 @@ class BayesianMixture:
         Eq. bayesian-mixture. There is no parameter to learn; this is inference of the factor
         that all data share.
         """
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         p, n_k = self.prior, stats.r
         safe = np.where(n_k > np.finfo(float).tiny, n_k, 1.0)[:, None]
         mean = stats.origin + stats.rx / safe  # x̄_k (K, D)
@@ -357,12 +365,14 @@ class BayesianMixture:
 
         Eq. bayesian-mixture-bound: E[ln p(X, Z | π, μ, Λ)] + H[q(Z)] - KL(q(π, μ, Λ) ‖ prior).
         """
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         mahalanobis = np.einsum("kij,kij->", self._joint.precs, stats.scatter(self.means))
         log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
         return float(log_joint + stats.entropy - self._kl_weights - self._kl_components)
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         precs, eps = self._joint.precs, np.finfo(float).eps
         terms = np.abs(precs * stats.scatter(self.means)).sum()
         far = eps * np.abs(self.means)  # means far from 0 are stored to so much

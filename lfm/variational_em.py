@@ -95,9 +95,7 @@ class BinaryFactors:
         mean = validate.parameter(self.mean, "mean", (d,))
         noise = validate.scalar(self.noise, "noise", 0.0, strict=True)
         probs = validate.unit_interval(self.probs, "probs", (k,))
-        if not isinstance(self.exact, bool | np.bool_):
-            raise TypeError(f"exact is {self.exact!r}; wanted True or False")
-        if self.exact:
+        if validate.switch(self.exact, "exact"):
             _check_enumerable(k)
         values = (("loadings", loadings), ("mean", mean), ("noise", noise), ("probs", probs))
         for name, value in values:
@@ -161,6 +159,7 @@ class BinaryFactors:
         the mean variance of the columns; the bound has one summit in σ², so it still never falls.
         A factor that no datum uses, or all of them, gets loadings of 0.
         """
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         loadings, mean, residual = regression(stats)
         noise = max(residual.mean() / stats.n, stats.floor().mean())
         probs = np.clip(stats.z / stats.n, 0.0, 1.0)
@@ -171,6 +170,7 @@ class BinaryFactors:
 
         Eq. three-arguments. At most ln p(X | θ), and equal to it after exact inference.
         """
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         n, d = stats.n, len(self.mean)
         squares = stats.squares(self.loadings, self.mean).sum()
         log_lik = -0.5 * (n * d * np.log(2 * np.pi * self.noise) + squares / self.noise)
@@ -182,6 +182,7 @@ class BinaryFactors:
 
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
+        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         s = stats.about(self.mean)
         terms = s.xx.sum() + np.einsum("dk,kj,dj->", self.loadings, s.zz, self.loadings)
         stored = stats.n * np.square(EPS * self.mean).sum()  # μ far from 0 is known to so much

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import sys
 import tomllib
 from pathlib import Path
@@ -33,6 +34,15 @@ def test_environment_yml_agrees_with_pyproject():
     wanted["pytorch"] = wanted.pop("torch")
     wanted["python"] = PROJECT["requires-python"].removeprefix(">=")
     assert conda() == wanted
+
+
+def test_the_floor_is_the_lower_bounds_of_pyproject():
+    floor = runpy.run_path(str(ROOT / "tools" / "floor.py"))["floor"]
+    wanted = bounds([*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["test"]])
+    assert dict(pin.split("==") for pin in floor([])) == wanted
+    assert dict(pin.split("==") for pin in floor(["torch"]))["torch"] != wanted["torch"]
+    with pytest.raises(ValueError, match="nix is no requirement"):
+        floor(["nix"])
 
 
 def test_constraints_pin_every_requirement_at_or_above_its_lower_bound():

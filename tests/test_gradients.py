@@ -296,7 +296,6 @@ BAD = {
     "one sample": (lambda: monte_carlo([1.0]), "wanted at least 2 samples"),
     "one value": (lambda: leave_one_out([1.0]), "wanted at least 2 samples"),
     "batch larger": (lambda: minibatch_sum([1.0, 2.0], 1), "n is 1; wanted"),
-    "n real": (lambda: minibatch_sum([1.0, 2.0], 3.5), r"n is 3\.5; wanted"),
 }
 
 
@@ -314,6 +313,7 @@ def test_what_is_wrong_is_named(what):
         (lambda: sample(["a"], [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: sample([1j], [1.0], [[0.0]]), "mean holds torch.complex"),
         (lambda: score_gradient(3, MEAN, STD, noise(4)), "f is int; wanted a function"),
+        (lambda: minibatch_sum([1.0, 2.0], 3.5), r"n is 3\.5 \(float\); wanted"),
     ],
 )
 def test_what_is_of_the_wrong_kind_is_named(call, message):

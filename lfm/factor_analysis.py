@@ -73,7 +73,7 @@ class FactorStats(Stats):
 
     def floor(self) -> Array:
         """Return the least noise variance allowed in each column (D,)."""
-        return least_noise(self.var(), self.origin + self.x / self.n)
+        return _least_noise(self.var(), self.origin + self.x / self.n)
 
     def var(self) -> Array:
         """Return the variance of each column of the data (D,); 0 where it is but rounding."""
@@ -209,7 +209,7 @@ class FactorAnalysis:
             return cls.ppca(x, n_factors)
         std = np.sqrt(filled(_variances(x)))
         start = _ppca(x, n_factors, std)
-        noise = np.maximum(start.noise * std**2, least_noise(_variances(x), x.mean))
+        noise = np.maximum(start.noise * std**2, _least_noise(_variances(x), x.mean))
         return cls(start.loadings * std[:, None], start.mean, noise)
 
     @classmethod
@@ -422,7 +422,7 @@ def _ppca(x: Moments, n_factors: int, std: Array) -> FactorAnalysis:
     k = validate.count(n_factors, "n_factors", 1, d - 1)
     var = _variances(x) / np.square(std)
     lam, u = x.leading(k, std)
-    floor = least_noise(var, x.mean / std).mean()
+    floor = _least_noise(var, x.mean / std).mean()
     noise = max((var.sum() - lam.sum()) / (d - k), floor)
     loadings = u * np.sqrt(np.maximum(lam - noise, 0.0))
     return FactorAnalysis(loadings, x.mean, np.full(d, noise), isotropic=True)
@@ -438,7 +438,7 @@ def unrounded(var: Array, mean: Array) -> Array:
     return np.where(var > np.square(8 * EPS * mean), var, 0.0)
 
 
-def least_noise(var: Array, mean: Array) -> Array:
+def _least_noise(var: Array, mean: Array) -> Array:
     """Return the least noise variance allowed in columns of such variances and means (D,)."""
     return np.maximum(FLOOR * filled(var), np.square(8 * EPS * mean))  # what rounding μ makes of it
 

@@ -37,10 +37,12 @@ def gemm_rate() -> float:
 
 def note(case: str, what: str, value: float, unit: str, *, least=None, most=None) -> None:
     """Print one figure and whether it reaches its goal; `make bench` writes it down too."""
-    goal = "" if least is most is None else f"≥ {least:g}" if most is None else f"≤ {most:g}"
-    met = (least is None or value >= least) and (most is None or value <= most)
-    row = {"case": case, "what": what, "value": f"{value:.3g} {unit}", "goal": goal, "met": met}
-    print(f"{case} · {what}: {row['value']}", *([f"({goal}: {met})"] if goal else []), flush=True)
+    goal = "" if least is most is None else f"≥ {least:.3g}" if most is None else f"≤ {most:.3g}"
+    met = bool((least is None or value >= least) and (most is None or value <= most))
+    figure = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+    measured = f"{figure} {unit}".strip()
+    row = {"case": case, "what": what, "value": measured, "goal": goal, "met": met}
+    print(f"{case} · {what}: {measured}", *([f"({goal}: {met})"] if goal else []), flush=True)
     if path := os.environ.get("LFM_BENCH_ROWS"):
         with open(path, "a", encoding="utf-8") as file:
             print(json.dumps(row), file=file)

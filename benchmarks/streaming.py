@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from common import problem, seconds
+from common import note, problem, seconds
 
 from lfm import data, distributed, em
 from lfm.gaussian_mixture import GaussianMixture
@@ -45,13 +45,13 @@ def peak(folder, how):
 
 def report_memory(folder, n, block):
     sizes = [m for m in (10**5, 10**6, 10**7) if m <= n]
-    print("\nPeak memory of a process, MiB (python, numpy and lfm are 100 of it)")
+    case = "peak memory of a process (python, numpy and lfm are 80 MiB of it)"
     for size in sizes:
         part = folder / str(size)
         blocks = (block[: min(len(block), size - i)] for i in range(0, size, len(block)))
         data.write_shards(part, blocks, rows=ROWS)
-        print(f"  N = {size:>10,}   streamed {peak(part, 'streamed'):7.0f}"
-              f"   in memory {peak(part, 'in memory'):7.0f}")  # fmt: skip
+        for how in ("streamed", "in memory"):
+            note(case, f"N = {size:,}, {how}", peak(part, how), "MiB")
     return folder / str(sizes[-1])
 
 
@@ -103,12 +103,13 @@ def report_speed(folder):
         twice.append(two_processes(folder))
     one, (two, exchange) = min(streamed), min(twice)
     numbers = K * (1 + D + D * (D + 1) // 2) + 2
-    print(f"\nAn iteration, N = {n:,}, D = {D}, K = {K}")
-    print(f"  in memory        {1e-6 / whole:6.2f} million rows a second")
-    print(f"  streamed         {n / one / 1e6:6.2f}   ({one:.2f} s)")
-    print(f"  two processes    {n / two / 1e6:6.2f}   ({two:.2f} s, {one / two:.2f} × one)")
-    print(f"  an exchange of {8 * numbers:,} bytes, {8 * K * D:,} of origins: "
-          f"{1e3 * exchange:.2f} ms")  # fmt: skip
+    case = f"mixture {n:,} × {D}, K = {K}, in batches"
+    note(case, "in memory", 1e-6 / whole, "million rows a second")
+    note(case, "streamed", 1e-6 * n / one, "million rows a second")
+    note(case, "two processes", 1e-6 * n / two, "million rows a second")
+    note(case, "one process over two", one / two, "×")
+    what = f"exchange of {8 * numbers:,} bytes and {8 * K * D:,} of origins"
+    note(case, what, 1e3 * exchange, "ms")
 
 
 def report_online(block):
@@ -117,13 +118,14 @@ def report_online(block):
     one = em.fit(start, x, max_iter=1, tol=0).model
     best = em.fit(start, x, max_iter=50).model
     top = best.log_prob(x).mean()
-    print(f"\nOne pass over {len(x):,} rows, nats per datum below 50 iterations of EM")
+    case = f"one pass over {len(x):,} rows, below 50 iterations of EM"
     for power in (0.6, 1.0):
         start_time = time.perf_counter()
         *_, last = em.online(start, parts, power=power)
         passed, gap = time.perf_counter() - start_time, top - last.model.log_prob(x).mean()
-        print(f"  online EM, 200 batches, power {power:.1f}  {gap:.4f}   ({passed:.1f} s)")
-    print(f"  one iteration of EM                {top - one.log_prob(x).mean():.4f}")
+        what = f"online EM, 200 batches, power {power:.1f}, {passed:.1f} s"
+        note(case, what, gap, "nats per datum")
+    note(case, "one iteration of EM", top - one.log_prob(x).mean(), "nats per datum")
 
 
 def main(n):

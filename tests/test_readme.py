@@ -35,6 +35,26 @@ def test_the_table_has_each_chapter_with_its_question_and_time(path):
     assert row.rstrip(" |").endswith(f"{minutes[0]} min | {minutes[1]} min")
 
 
+RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_times_in_the_readme_are_those_that_were_measured():
+    table = README.split("| | lfm | scikit-learn")[1].split("\n\n")[0]
+    figures = re.findall(r"[\d.]+ (?:ms|s|MiB|×(?=\)))(?!\w)", table)
+    assert len(figures) >= 12
+    for figure in figures:
+        assert f"| {figure} |" in RESULTS, figure
+
+
+def test_times_in_chapter_11_are_those_that_were_measured():
+    cells = nbformat.read(CHAPTERS[-1], as_version=4).cells
+    source = next(c.source for c in cells if "# measured: benchmarks/RESULTS.md" in c.source)
+    figures = re.findall(r'": ([\d.]+)', source)
+    assert len(figures) == 6
+    for figure in figures:
+        assert f"| {figure} s |" in RESULTS, figure
+
+
 def test_the_examples_run_one_after_the_other(tmp_path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
     done = subprocess.run(

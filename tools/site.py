@@ -67,7 +67,7 @@ def front() -> str:
     chapters = [f"notebooks/{p.stem}" for p in course.chapters()]
     told = (course.ROOT / "notebooks" / "TEACHING.md").exists()
     reference = ["glossary", "equations", "gallery", "api/index"]
-    more = ["CONTRIBUTING", "data/README", "benchmarks/RESULTS"]
+    more = ["CONTRIBUTING", "data/README", "benchmarks/RESULTS", "benchmarks/MNIST"]
     trees = [
         _toctree("Chapters", chapters),
         _toctree("Exercises", ["solutions"]),
@@ -233,6 +233,7 @@ def lay_out() -> None:
         "CITATION.cff",
         "data/README.md",
         "benchmarks/RESULTS.md",
+        "benchmarks/MNIST.md",
         "notebooks/TEACHING.md",
     ):
         if (course.ROOT / name).exists():

@@ -114,7 +114,7 @@ $(NODE_READY): package.json package-lock.json
 # needs,command,packages: install Debian's packages where a command is missing, or say so.
 define needs
 	@command -v $(1) > /dev/null || { test $$(id -u) = 0 && command -v apt-get > /dev/null \
-	    && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null; } \
+	    && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) > /dev/null; } \
 	    || { echo "$(1) is missing. Install it (Debian and Ubuntu: apt-get install $(2))." >&2; exit 1; }
 endef
 

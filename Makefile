@@ -70,8 +70,8 @@ refresh: export LFM_PROGRESS := 0
 refresh: $(READY) ## Re-execute the notebooks in place
 	$(BIN)/jupyter nbconvert --to notebook --execute --inplace --log-level WARN \
 	    --ExecutePreprocessor.record_timing=False notebooks/*.ipynb notebooks/solutions/*.ipynb
-	$(BIN)/python tools/still.py
-	$(BIN)/python tools/pictures.py
+	$(BIN)/python -m tools.still
+	$(BIN)/python -m tools.pictures
 
 bench: $(BENCH_READY) ## Time the package against its peers, one thread (20 minutes)
 	$(BIN)/python benchmarks/report.py $(ONLY)

@@ -71,6 +71,12 @@ class FactorStats(Stats):
         s = self.about(mean)
         return s.xx - 2 * np.einsum("dk,dk->d", loadings, s.xz) + _quadratic(loadings, s.zz)
 
+    def rounding(self, loadings: Array, mean: Array, noise: Array | float) -> float:
+        """Return how much of the sum of squares over the noise variances (D,) may be rounding."""
+        terms = self.about(mean).xx + _quadratic(loadings, self.zz)
+        stored = self.n * np.square(EPS * mean)  # μ far from 0 is stored to so much
+        return float(8 * ((EPS * terms + stored) / noise).sum())
+
     def floor(self) -> Array:
         """Return the least noise variance allowed in each column (D,)."""
         return _least_noise(self.var(), self.origin + self.x / self.n)
@@ -296,10 +302,7 @@ class FactorAnalysis:
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
         validate.statistics(stats, FactorStats, xz=self.loadings.shape)
-        s = stats.about(self.mean)
-        terms = s.xx + _quadratic(self.loadings, s.zz)
-        stored = stats.n * np.square(EPS * self.mean)  # μ far from 0 is stored to so much
-        return float(8 * ((EPS * terms + stored) / self.noise).sum())
+        return stats.rounding(self.loadings, self.mean, self.noise)
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), without the D × D covariance.

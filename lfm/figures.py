@@ -58,9 +58,9 @@ class Picture:
         display = sys.modules["IPython"].display.display  # nobody but IPython calls this
         data, metadata = self._repr_mimebundle_()
         display(data, metadata=metadata, raw=True)
-        display({"text/html": self._in_words(), "text/plain": "(in words)"}, raw=True)
+        display({"text/html": self._folded(), "text/plain": "(in words)"}, raw=True)
 
-    def _in_words(self) -> str:
+    def _folded(self) -> str:
         alt, details = html.escape(self.alt), html.escape(self.details)
         return (
             '<details class="in-words"><summary>This figure in words</summary>'
@@ -522,10 +522,7 @@ def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
 
 def ladder(ax: Axes, rungs: dict[str, float]) -> Axes:
     """Draw how far each bound is below the log likelihood, a bar for each q."""
-    names = list(rungs)[::-1]
-    ax.barh(names, [rungs[n] for n in names], fc="none", ec=GAP, hatch="///", lw=1.5)
-    for i, name in enumerate(names):
-        ax.text(rungs[name], i, f" {rungs[name]:.2f}", va="center", fontsize=10)
+    _lying_bars(ax, rungs, ".2f", fc="none", ec=GAP, hatch="///", lw=1.5)
     ax.set(xlabel=r"gap $\ln p(x) - L$, nats per datum")
     return ax
 
@@ -546,9 +543,14 @@ def two_gaps(ax: Axes, parts: dict[str, tuple[float, float]]) -> Axes:
 
 def seconds(ax: Axes, times: dict[str, float]) -> Axes:
     """Draw how long each way takes, a bar each."""
-    names = list(times)[::-1]
-    ax.barh(names, [times[n] for n in names], color=Q)
-    for i, name in enumerate(names):
-        ax.text(times[name], i, f" {times[name]:.1f}", va="center", fontsize=10)
+    _lying_bars(ax, times, ".1f", color=Q)
     ax.set(xlabel="seconds")
     return ax
+
+
+def _lying_bars(ax: Axes, values: dict[str, float], form: str, **look) -> None:
+    """Draw a bar for each name, the first on top, its number at its end."""
+    names = list(values)[::-1]
+    ax.barh(names, [values[n] for n in names], **look)
+    for i, name in enumerate(names):
+        ax.text(values[name], i, f" {values[name]:{form}}", va="center", fontsize=10)

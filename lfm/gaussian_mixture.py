@@ -59,6 +59,14 @@ class MixtureStats(Stats):
         cross = half[:, :, None] * shift[:, None, :]  # (K, D, D)
         return self.rxx - (cross + cross.mT)
 
+    def rounding(self, means: Array, precs: Array) -> float:
+        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, may be rounding."""
+        eps = np.finfo(float).eps
+        terms = np.abs(precs * self.scatter(means)).sum()
+        far = eps * np.abs(means)  # means far from 0 are stored to so much
+        stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
+        return float(8 * (eps * terms + stored))
+
 
 class Responsibilities(Categorical):
     """The exact posterior r_nk = p(z_n=k | x_n, θ): a formula, evaluated where it is looked at.
@@ -188,11 +196,7 @@ class GaussianMixture:
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        precs, eps = self._joint.precs, np.finfo(float).eps
-        terms = np.abs(precs * stats.scatter(self.means)).sum()
-        far = eps * np.abs(self.means)  # means far from 0 are stored to so much
-        stored = np.einsum("k,ki,kij,kj->", stats.r, far, np.abs(precs), far)
-        return float(8 * (eps * terms + stored))
+        return stats.rounding(self.means, self._joint.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""

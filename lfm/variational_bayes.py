@@ -373,11 +373,7 @@ class BayesianMixture:
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        precs, eps = self._joint.precs, np.finfo(float).eps
-        terms = np.abs(precs * stats.scatter(self.means)).sum()
-        far = eps * np.abs(self.means)  # means far from 0 are stored to so much
-        stored = np.einsum("k,ki,kij,kj->", stats.r, far, np.abs(precs), far)
-        return float(8 * (eps * terms + stored))
+        return stats.rounding(self.means, self._joint.precs)
 
     def log_prob(self, x) -> Array:
         """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).

@@ -183,10 +183,7 @@ class BinaryFactors:
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
         validate.statistics(stats, FactorStats, xz=self.loadings.shape)
-        s = stats.about(self.mean)
-        terms = s.xx.sum() + np.einsum("dk,kj,dj->", self.loadings, s.zz, self.loadings)
-        stored = stats.n * np.square(EPS * self.mean).sum()  # μ far from 0 is known to so much
-        return float(8 * (EPS * terms + stored) / self.noise)
+        return stats.rounding(self.loadings, self.mean, self.noise)
 
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), by enumeration. Eq. binary-factors.

@@ -112,11 +112,17 @@ def complete(cache: Path) -> bool:
     return files(cache) == {f"mnist/{name}" for name in FILES}
 
 
-def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_data(tmp_path, server):
-    cache = tmp_path / "cache"
+def stuck(server, cache):
+    """Start a process whose download has begun and does not go on."""
     server.stalled.set()
     process = start(server.url, cache)
     assert server.asked.wait(30)
+    return process
+
+
+def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_data(tmp_path, server):
+    cache = tmp_path / "cache"
+    process = stuck(server, cache)
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert not {f"mnist/{name}" for name in FILES} & files(cache)
@@ -128,9 +134,7 @@ def test_a_download_that_is_killed_leaves_nothing_that_is_taken_for_data(tmp_pat
 
 def test_a_download_that_is_interrupted_by_hand_leaves_nothing(tmp_path, server):
     cache = tmp_path / "cache"
-    server.stalled.set()
-    process = start(server.url, cache)
-    assert server.asked.wait(30)
+    process = stuck(server, cache)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     server.go_on.set()

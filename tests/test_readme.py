@@ -8,12 +8,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from tools import pictures
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CHAPTERS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
-
-sys.path.insert(0, str(ROOT / "tools"))
-import pictures  # noqa: E402 - a script, not a package
 
 
 def test_the_pictures_are_those_that_the_notebooks_drew():

@@ -4,23 +4,22 @@ Cells tagged `widget` keep their code and lose their outputs; the figure beside 
 argument. `make refresh` calls this after it has executed the notebooks.
 """
 
-from pathlib import Path
-
 import nbformat
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+from tools import course
 
 
 def still(notebook) -> None:
     """Remove widgets from a notebook, in place."""
     notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
-        if "widget" in cell.metadata.get("tags", []):
+        if "widget" in course.tags(cell):
             cell.outputs = []
 
 
 if __name__ == "__main__":
-    for path in sorted(NOTEBOOKS.glob("**/[0-9]*.ipynb")):
-        notebook = nbformat.read(path, as_version=4)
+    chapters = course.chapters()
+    for path in [*chapters, *map(course.solutions, chapters)]:
+        notebook = course.read(path)
         still(notebook)
         nbformat.write(notebook, path)

@@ -184,8 +184,7 @@ def fit(
             bounds.append(step.bound)
             if len(bounds) > 1:
                 converged = bounds[-1] - bounds[-2] < tol * step.stats.n
-                bar.update()
-                bar.set_postfix_str(f"{step.bound / step.stats.n:.6f} nats per datum")
+                bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
             if converged:
                 break
     return Fit(step.model, step.q, np.array(bounds), converged)

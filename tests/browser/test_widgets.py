@@ -89,6 +89,10 @@ def test_a_slider_moves_its_picture(browser, lab, path):
     page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
     picture = page.locator(".widget-output img").first
     picture.wait_for(timeout=120_000)
+    labels = page.locator(".widget-label").evaluate_all(
+        "all => all.filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent)"
+    )
+    assert labels == []  # each is whole
     sliders = page.locator(".noUi-handle")
     assert sliders.count() >= 1
     for i in range(sliders.count()):

@@ -21,7 +21,8 @@ Read the files in this order; each needs only those before it.
     figures           every figure of the course
     checks            what exercises and quizzes are checked with; exams
 
-Files that begin with an underscore are machinery: checks of arguments, chunked sums.
+Files that begin with an underscore are machinery: checks of arguments, chunked sums, copies of
+frozen values.
 
 Sizes, in code and text: N data, D observed dimensions, K components or factors, S samples.
 Quantities in nats. Arrays are float64, one datum a row.
@@ -29,3 +30,22 @@ Quantities in nats. Arrays are float64, one datum a row.
 Every equation has a name. It stands in the notebook that derives it (`\\tag{name}`), in the
 docstring of the code that computes it (after "Eq."), and on the test that evaluates both its sides.
 """
+
+from importlib import import_module
+
+_SUBJECT = (
+    "bound", "distributions", "progress", "em", "toy", "gaussian_mixture", "factor_analysis",
+    "variational_bayes", "variational_em", "gradients", "vae", "training", "distributed",
+    "evaluation", "data", "faces", "figures", "checks",
+)  # fmt: skip
+
+
+def __getattr__(name: str):
+    """Import a file when it is first asked for: `import lfm; lfm.data.mnist()`."""
+    if name in _SUBJECT:
+        return import_module(f"lfm.{name}")
+    raise AttributeError(f"lfm has no {name!r}; it has {', '.join(_SUBJECT)}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_SUBJECT])

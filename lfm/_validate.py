@@ -18,13 +18,16 @@ Array = np.ndarray
 
 # The largest number whose square can be added up a million times.
 LARGEST = np.sqrt(np.finfo(float).max) / 1e3
+# The step from 1 to the next number.
+RESOLUTION = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 RngLike = np.random.Generator | int | np.integer
 
 
 def numeric(a, name: str) -> Array:
     """Return `a` as an array of real numbers, in its own dtype (bool: 0 and 1), not copied.
 
-    Copied and float64 is what LAPACK and torch do not take: half, long or swapped numbers.
+    Copied is what torch does not take, rows that run backwards; and copied as float64 what neither
+    it nor LAPACK does: half, long or swapped numbers.
     """
     if a is None:
         raise TypeError(f"{name} is None; wanted an array of real numbers")
@@ -32,14 +35,23 @@ def numeric(a, name: str) -> Array:
         raise TypeError(f"{name} is an iterator; wanted an array of real numbers")
     if np.ma.is_masked(a):
         raise ValueError(f"{name} has masked values; fill them in or leave their rows out")
+    if hasattr(a, "toarray") and hasattr(a, "nnz"):
+        raise TypeError(f"{name} is a sparse matrix; wanted a dense array: {name}.toarray()")
     try:
         a = np.asarray(a)
     except ValueError as error:
         raise ValueError(f"{name} is ragged: {error}; wanted rows of equal length") from None
+    except (TypeError, RuntimeError) as error:  # torch's, for a tensor that numpy does not take
+        raise TypeError(
+            f"{name} is a {type(a).__name__} that numpy does not take ({error}); wanted real "
+            f"numbers in memory, as {name}.detach().double().cpu() has them"
+        ) from None
     if a.dtype.kind not in "fiub":
         raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers (float or integer)")
     if a.dtype.kind == "b":
-        return a.view(np.uint8)
+        a = a.view(np.int8)  # bytes without sign are grey values, these are 0 and 1
+    if any(stride < 0 for stride in a.strides):
+        a = a.copy()
     if a.dtype.kind == "f" and a.dtype not in (np.float32, np.float64):
         with np.errstate(over="ignore"):  # a long number that does not fit is then not finite
             return a.astype(np.float64)
@@ -94,7 +106,7 @@ def is_stream(x) -> bool:
     """
     if isinstance(x, Sequence):
         return any(getattr(item, "ndim", 0) == 2 for item in x)
-    return isinstance(x, Iterable) and not hasattr(x, "__array__")
+    return isinstance(x, Iterable) and not (hasattr(x, "__array__") or hasattr(x, "toarray"))
 
 
 def over(batches: Iterable, work: Callable[[Array], Any], name: str = "x") -> Iterator[Any]:
@@ -143,13 +155,23 @@ def parameter(a, name: str, shape: tuple[int | None, ...]) -> Array:
 
 
 def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
-    """Return probabilities: not negative, and summing to 1 along the last axis within 1e-8."""
+    """Return probabilities: not negative, and summing to 1 along the last axis within 1e-8.
+
+    Those that come in float32 or float16 sum to 1 as well as their numbers can; in double precision
+    they are then divided by their sum.
+    """
+    eps = RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
     p = parameter(p, name, shape)
     if (p < 0).any():
         raise ValueError(f"{name} has the negative value {p.min():.6g}; wanted probabilities")
-    worst = np.abs(p.sum(axis=-1) - 1).max()
-    if worst > 1e-8:
+    total = p.sum(axis=-1, keepdims=True)
+    worst = np.abs(total - 1).max()
+    if worst > max(1e-8, 32 * eps):
         raise ValueError(f"{name} does not sum to 1 (off by {worst:.3g}); normalise it first")
+    if worst <= 1e-8:
+        return p
+    p = p / total
+    p.flags.writeable = False
     return p
 
 
@@ -246,12 +268,40 @@ def sequence(a, name: str) -> list:
 
 
 def path(a, name: str) -> Path:
-    """Return the path of a file or folder."""
-    if not isinstance(a, str | os.PathLike):
+    """Return the path of a file or folder: absolute, with `~` and links followed to their end."""
+    if not isinstance(a, str | os.PathLike) or not isinstance(os.fspath(a), str):
         raise TypeError(f"{name} is {a!r}; wanted the name of a file or folder")
     if not str(a) or "\0" in str(a):
         raise ValueError(f"{name} is {str(a)!r}; wanted the name of a file or folder")
-    return Path(a)
+    try:
+        return Path(a).expanduser().resolve()
+    except (RuntimeError, OSError) as error:  # no such user; links in a circle
+        raise ValueError(f"{name} is {str(a)!r}, which leads nowhere: {error}") from None
+
+
+def file_to_read(a, name: str, wanted: str) -> Path:
+    """Return the path of a file that is there; raise `FileNotFoundError`, `IsADirectoryError`."""
+    found = path(a, name)
+    if found.is_dir():
+        raise IsADirectoryError(f"{found} is a folder; wanted {wanted}")
+    if not found.exists():
+        raise FileNotFoundError(f"{found} does not exist; wanted {wanted}")
+    if not found.is_file():
+        raise OSError(f"{found} is a device or a pipe; wanted {wanted}")
+    return found
+
+
+def file_to_write(a, name: str) -> Path:
+    """Return the path of a file to be written; its folder is made. No folder has that name."""
+    found = path(a, name)
+    if found.is_dir():
+        raise IsADirectoryError(f"{found} is a folder; wanted the name of a file")
+    if found.exists() and not found.is_file():
+        raise OSError(f"{found} is a device or a pipe; wanted the name of a file")
+    if found.parent.exists() and not found.parent.is_dir():
+        raise NotADirectoryError(f"{found.parent} is a file; wanted a folder, for {found.name}")
+    found.parent.mkdir(parents=True, exist_ok=True)
+    return found
 
 
 def kind(a, name: str, wanted: type):

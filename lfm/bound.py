@@ -155,5 +155,5 @@ def _table(log_joint, name: str = "log_joint") -> Array:
 
 
 def _distribution(q, name: str) -> Array:
-    q = validate.numeric(q, name)
-    return validate.probabilities(q, name, (None,) * max(q.ndim, 1))
+    n_axes = validate.numeric(q, name).ndim
+    return validate.probabilities(q, name, (None,) * max(n_axes, 1))

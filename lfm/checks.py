@@ -14,6 +14,8 @@ import argparse
 import inspect
 import os
 import re
+import sys
+import unicodedata
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
@@ -101,11 +103,15 @@ def _mark(quiz: "_quizzes.Quiz", answer) -> Verdict:
         return Verdict(False, f'put {wanted} in place of the dots, as in "a"')
     if not isinstance(answer, str):
         what = "a function" if callable(answer) else type(answer).__name__
-        return Verdict(False, f'this is a quiz: wanted {wanted}, as in "a", and not {what}')
-    option = quiz.options.get(answer.strip().lower())
+        return Verdict(
+            False, f'this is a quiz: wanted {wanted} in quotes, as in "a", and not {what}'
+        )
+    # "c)", "(C)" and " c. " are c; so is the full-width letter of some keyboards
+    letter = re.sub(r"[\W_]", "", unicodedata.normalize("NFKC", answer)).lower()
+    option = quiz.options.get(letter)
     if option is None:
         return Verdict(False, f"there is no option {answer[:20]!r}; wanted {wanted}")
-    return Verdict(answer.strip().lower() == quiz.right, option.reply)
+    return Verdict(letter == quiz.right, option.reply)
 
 
 def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:
@@ -117,7 +123,9 @@ def _problem(exercise: "_exercises.Exercise", answer: Callable) -> str | None:
         try:
             with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
                 result = answer(*copies)
-        except Exception as error:  # whatever the student's code raises is for the student
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever it raises, exit() too, is for the student
             return (
                 f"the function raised {_text(error)}\nwhen called with {_shapes(exercise, inputs)}"
             )
@@ -143,25 +151,45 @@ def _flaw(results: list, right: list) -> str | None:
     for result, wanted in zip(results, right, strict=True):
         kind = type(result).__name__
         try:
+            if getattr(result, "requires_grad", False):
+                return "the function returns a tensor that tracks gradients; return its `.detach()`"
             result = np.asarray(result)
-        except Exception:  # ragged lists, tensors that track gradients, objects of any kind
+        except (Exception, SystemExit):  # ragged lists, objects of any kind
             return f"the function returns a {kind} that is no array; wanted numbers"
         if result.dtype.kind not in "fiub":  # a text or a complex number would be converted
             return f"the function returns a {kind}; wanted real numbers"
         wanted = np.asarray(wanted, dtype=float)
         if result.shape != wanted.shape:
-            return f"the result has shape {result.shape}; wanted {wanted.shape}"
+            return _other_shape(result.shape, wanted.shape)
         if not np.array_equal(np.isfinite(result), np.isfinite(wanted)):
             return "the result holds NaN or infinity, at least for inputs of extreme size"
         finite = np.isfinite(wanted)
         if not np.allclose(result[finite], wanted[finite], rtol=1e-6, atol=1e-9):
+            single = result.dtype == np.float32
+            if single and np.allclose(result[finite], wanted[finite], rtol=1e-3, atol=1e-5):
+                return "the numbers are right to single precision; compute in float64 all the way"
             return "the numbers are not right yet"
     return None
 
 
-def _text(error: Exception) -> str:
+def _other_shape(found: tuple, wanted: tuple) -> str:
+    """Say in words how a shape differs from what is wanted, and what to do where that is plain."""
+    flaw = f"the result has shape {found}; wanted {wanted or 'one number'}"
+    if np.prod(found) != np.prod(wanted):
+        return flaw
+    if not wanted:
+        return f"{flaw}: take it out of its array, as in `result.item()`"
+    if tuple(n for n in found if n > 1) == tuple(n for n in wanted if n > 1):
+        return f"{flaw}: the numbers are as many; `result.reshape({wanted})` has that shape"
+    return f"{flaw}: is it transposed?" if found == wanted[::-1] else flaw
+
+
+def _text(error: BaseException) -> str:
     """Return type and text of an error on one line, the same in every run."""
-    text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))
+    try:
+        text = re.sub(r" at 0x[0-9a-fA-F]+", "", " ".join(str(error).split()))
+    except Exception:  # an exception of the student's own may not even say what it is
+        text = ""
     return f"{type(error).__name__}: {text[:160]}{'...' if len(text) > 160 else ''}"
 
 
@@ -193,29 +221,37 @@ def main(arguments: list[str] | None = None) -> None:
     command.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="default: here")
     command.add_argument("--force", action="store_true", help="replace files that are there")
     options = parser.parse_args(arguments)
+    try:
+        _write_exam(command, options)
+    except KeyboardInterrupt:
+        print(f"\n{command.prog}: stopped; nothing was written", file=sys.stderr)
+        raise SystemExit(130) from None
+
+
+def _write_exam(command, options) -> None:
     chapters = None
     if options.chapters is not None:
         chapters = [chapter.strip().zfill(2) for chapter in options.chapters.split(",")]
     try:
         paper, key = exam(options.seed, chapters, options.questions)
+        out = validate.path(options.out, "--out")
     except ValueError as error:
         command.error(str(error))
-    texts = {
-        options.out / f"exam-{options.seed}.md": paper,
-        options.out / f"exam-{options.seed}-key.md": key,
-    }
-    there = [str(path) for path in texts if path.exists()]
-    if there and (not options.force or any(path.is_dir() for path in texts)):
-        command.error(
-            f"{' and '.join(there)} exists already; --force replaces, --out goes elsewhere"
-        )
+    names = (f"exam-{options.seed}.md", f"exam-{options.seed}-key.md")
     try:
-        options.out.mkdir(parents=True, exist_ok=True)
+        texts = {out / name: text for name, text in zip(names, (paper, key), strict=True)}
+        there = [str(path) for path in texts if path.exists()]
+        if there and (not options.force or any(path.is_dir() for path in texts)):
+            command.error(
+                f"{' and '.join(there)} exists already; --force replaces, --out goes elsewhere"
+            )
+        for path in texts:
+            validate.file_to_write(path, "--out")
         _write(texts)
     except OSError as error:
         raise SystemExit(f"{command.prog}: nothing was written: {error}") from None
     for path in texts:
-        print(f"wrote {path.resolve()}")
+        print(f"wrote {path}")
 
 
 def _write(texts: dict[Path, str]) -> None:

@@ -6,6 +6,8 @@ Nothing here needs a network but `mnist(full=True)`, `fashion(full=True)` and `f
 come from, and under which licence, stands in data/README.md.
 """
 
+import contextlib
+import errno
 import gzip
 import hashlib
 import io
@@ -113,10 +115,9 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
     listed = isinstance(mirrors, Sequence) and len(mirrors) > 0
     if not listed or not all(isinstance(mirror, str) for mirror in mirrors):
         raise TypeError(f"url is {url!r}; wanted an address or a sequence of addresses")
-    path, sha256 = validate.path(path, "path"), _checked_sha256(sha256)
+    path, sha256 = validate.file_to_write(path, "path"), _checked_sha256(sha256)
     if path.is_file() and _digest(path) == sha256:
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
     errors = []
     for mirror in mirrors:
         try:
@@ -134,7 +135,7 @@ def cache_folder() -> Path:
     """Return the folder where downloads are kept: $LFM_CACHE, or the user's cache folder."""
     import pooch
 
-    return Path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"))
+    return validate.path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"), "LFM_CACHE")
 
 
 def _checked_sha256(sha256) -> str:
@@ -150,8 +151,7 @@ def _digest(path: Path) -> str:
 
 def _read(path: Path, sha256: str) -> bytes:
     """Return the bytes of a file, read once and verified."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; wanted a file with sha256 {sha256}")
+    path = validate.file_to_read(path, "path", f"a file with sha256 {sha256}")
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
@@ -340,14 +340,16 @@ def _parse_idx(content: bytes, name: str) -> Array:
 class Shards:
     """The rows of the .npy files of a folder, in the order of their names: batches of data.
 
+    Folders and hidden files, which other systems leave in between, are no shards.
+
     It can be read again and again, as `em.fit` does. Each file is one batch, or several of at most
     `batch_size` rows. Files are memory-mapped and only one is open at a time, so memory does not
     grow with N. `len` counts rows; `dim` is D.
 
-    Raises `FileNotFoundError` for a folder without such files, and `ValueError` or
-    `TypeError` that names the file where one is broken, is empty, holds anything but real numbers
-    or has other columns than the first. No code in a file can run. The values themselves are
-    looked at by whoever computes with them.
+    Raises `FileNotFoundError` for a folder without such files, `NotADirectoryError` for a file,
+    and `ValueError` or `TypeError` that names the file where one is broken, is empty, holds
+    anything but real numbers or has other columns than the first. No code in a file can run. The
+    values themselves are looked at by whoever computes with them.
     """
 
     def __init__(self, folder, *, batch_size: int | None = None):
@@ -355,7 +357,10 @@ class Shards:
             batch_size = validate.count(batch_size, "batch_size")
         self.batch_size = batch_size
         folder = validate.path(folder, "folder")
-        self.paths = tuple(sorted(folder.glob("*.npy")))
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f"{folder} is a file; wanted a folder of shards")
+        files = (p for p in folder.glob("*.npy") if not (p.name.startswith(".") or p.is_dir()))
+        self.paths = tuple(sorted(files))
         if not self.paths:
             raise FileNotFoundError(f"{folder} has no .npy files; wanted a folder of shards")
         shapes = [_shard(path).shape for path in self.paths]
@@ -407,28 +412,52 @@ def write_shards(folder, x, *, rows: int = 2**18) -> Shards:
     """Write data to a folder as files of `rows` rows each, the last perhaps fewer; return them.
 
     x is an array (N, D), or batches of it: any iterable of arrays, read once, so that N may be
-    larger than memory. The folder appears whole or not at all; it must be new or empty. Raises
-    `FileExistsError` where it is not, and `ValueError` or `TypeError` for bad data.
+    larger than memory. The folder appears whole or not at all; it must be new or empty, and not the
+    current one. Raises `FileExistsError` where it is not, and `ValueError` or `TypeError` for bad
+    data.
     """
     folder, rows = validate.path(folder, "folder"), validate.count(rows, "rows")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} exists and is not empty; wanted a new folder")
+    if folder == Path.cwd():
+        raise FileExistsError(f"{folder} is the current folder; wanted the name of a new one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     part.mkdir()
     try:
-        for i, shard in enumerate(_recut(validate.batches(x), rows)):
+        for i, shard in enumerate(_recut(_kept(x), rows)):
             with open(part / f"{i:08d}.npy", "xb") as file:
                 np.save(file, shard, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
-        if folder.exists():
+        with contextlib.suppress(FileNotFoundError):
             folder.rmdir()
         os.replace(part, folder)
+    except OSError as error:
+        shutil.rmtree(part, ignore_errors=True)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
+            raise FileExistsError(f"{folder} is not empty now; wanted a new folder") from None
+        raise
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return Shards(folder)
+
+
+def _kept(x) -> Iterator[Array]:
+    """Yield checked batches of x as they are: bits as bits, which are computed with as numbers."""
+    bits = []
+
+    def noted(parts):
+        for part in parts:
+            bits.append(str(getattr(part, "dtype", "")).endswith("bool"))
+            yield part
+
+    one = not (hasattr(x, "__next__") or validate.is_stream(x))
+    for batch in validate.batches(
+        noted([validate.matrix(x) if not hasattr(x, "dtype") else x] if one else x)
+    ):
+        yield batch.view(bool) if bits[-1] else batch
 
 
 def _shard(path: Path) -> Array:

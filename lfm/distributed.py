@@ -11,6 +11,7 @@ checkpoint by itself.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import signal
@@ -39,6 +40,8 @@ Array = np.ndarray
 SYMMETRIC = ("rxx", "zz")
 # What the start of a mixture is found from.
 START_ROWS = 20_000
+# How many rows of a file tell it from another.
+OUTLINE_ROWS = 2000
 
 
 class ProcessLost(RuntimeError):
@@ -168,9 +171,12 @@ def _contact() -> Iterator[None]:
 
 def fit_mixture(options, rank: int, world: int) -> None:
     """Fit a mixture; rank 0 saves the model after every learning step."""
+    validate.count(options.components, "components")
+    validate.count(options.max_iter, "max_iter", 0)
+    validate.scalar(options.tol, "tol", 0.0)
     shards = data.Shards(options.data)
     about = {"rows": len(shards), "columns": shards.dim, "components": options.components,
-             "prior": options.prior, "seed": options.seed}  # fmt: skip
+             "prior": options.prior, "seed": options.seed, "data": _outline(shards)}  # fmt: skip
     model, bounds = from_rank_0(_start(shards, options, about) if rank == 0 else None)
     for step in em.steps(model, shards.part(rank, world), total=total):
         if step.half == "learning":
@@ -186,6 +192,15 @@ def fit_mixture(options, rank: int, world: int) -> None:
             break
 
 
+def _outline(shards: data.Shards) -> str:
+    """Return a checksum of names, sizes and rows (of large files, some): other data differ."""
+    found = hashlib.sha256()
+    for path, batch in zip(shards.paths, shards, strict=True):
+        found.update(f"{path.name} {batch.shape} {batch.dtype}".encode())
+        found.update(np.ascontiguousarray(batch[:: -(-len(batch) // OUTLINE_ROWS)]).tobytes())
+    return found.hexdigest()
+
+
 def _start(shards: data.Shards, options, about: dict) -> tuple[GaussianMixture, list[float]]:
     """Return the model and the bounds so far: of the checkpoint, if there is one."""
     path = options.checkpoint
@@ -197,7 +212,12 @@ def _start(shards: data.Shards, options, about: dict) -> tuple[GaussianMixture, 
         return load(path), state["bounds"].tolist()
     x = shards.sample(min(len(shards), START_ROWS), rng=options.seed)
     prior = InverseWishart.from_data(x, options.components) if options.prior else None
-    return GaussianMixture.init(x, options.components, rng=options.seed, prior=prior), []
+    model = GaussianMixture.init(x, options.components, rng=options.seed, prior=prior)
+    if path is not None:
+        training._write(
+            path, _state(model, [], about)
+        )  # where it cannot be written, none is fitted
+    return model, []
 
 
 def _state(model: GaussianMixture, bounds: list[float], about: dict) -> dict:
@@ -243,8 +263,8 @@ class _Run(training._Run):
     """
 
     def __init__(self, vae, x, batch_size, lr, seed, rank, world):
-        bits = x.dtype == np.uint8
-        super().__init__(vae, x, batch_size, lr, seed, "auto", None, bits, False)
+        grey = x.dtype == np.uint8
+        super().__init__(vae, x, batch_size, lr, seed, "auto", None, grey, False)
         self.seed, self.rank, self.world = seed, rank, world
         if dist.is_initialized():
             self.terms = nn.parallel.DistributedDataParallel(_Terms(vae))
@@ -254,8 +274,9 @@ class _Run(training._Run):
             self.fingerprint = str(parts)
 
     def one_epoch(self, steps=None) -> None:
-        rng = np.random.default_rng([self.seed, self.epoch, self.rank])
-        self.generator.manual_seed(validate.torch_seed(rng))
+        seed = validate.torch_seed(np.random.default_rng([self.seed, self.epoch, self.rank]))
+        self.generator.manual_seed(seed)
+        self._seed_global(seed + 1)
         with _contact():
             super().one_epoch(steps)
 
@@ -280,16 +301,27 @@ def train_vae(options, rank: int, world: int) -> None:
 
     Each process holds its part of the data in memory.
     """
-    x = np.concatenate(list(data.Shards(options.data).part(rank, world)))
-    decoder = BernoulliPixels if x.dtype == np.uint8 else SharedGaussian
+    validate.count(options.epochs, "epochs", 0)
+    shards = data.Shards(options.data)
+    kinds = {str(shard.dtype) for shard in shards}
+    if len(kinds) > 1 and kinds & {"uint8", "bool"}:
+        raise ValueError(
+            f"data holds {' and '.join(sorted(kinds))} files; wanted files of one kind"
+        )
+    x = np.concatenate(list(shards.part(rank, world)))
+    decoder = BernoulliPixels if x.dtype in (np.uint8, bool) else SharedGaussian
     vae = VAE.dense(x.shape[1], options.latent, options.hidden, rng=options.seed, decoder=decoder)
     run = _Run(vae, x, options.batch_size, options.lr, options.seed, rank, world)
     path = options.checkpoint
     if (state := from_rank_0(_saved(path) if rank == 0 else None)) is not None:
         run.restore(state, path)
-    while run.epoch < options.epochs:
-        run.one_epoch()
-        if rank == 0:
+    elif rank == 0 and path is not None:
+        training._write(path, run.state())  # where it cannot be written, nothing is trained
+    with run.own_randomness():
+        while run.epoch < options.epochs:
+            run.one_epoch()
+            if rank != 0:
+                continue
             print(f"epoch {run.epoch}: bound {run.trace.bound[-1]:.4f} nats per datum", flush=True)
             if path is not None:
                 training._write(path, run.state())
@@ -299,6 +331,7 @@ def _saved(path: Path | None) -> dict | None:
     """Return what a run before this one has saved, if any, and remove what it left half-written."""
     if path is None:
         return None
+    validate.file_to_write(path, "checkpoint")
     training._remove_debris(path)
     return training._read(path) if path.exists() else None
 
@@ -315,12 +348,20 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"{name}: stopped, for another process has failed")
 
     try:
+        if options.checkpoint is not None:
+            options.checkpoint = validate.path(options.checkpoint, "checkpoint")
         with processes(options.timeout) as (rank, world):
             if world > 1:
                 signal.signal(signal.SIGTERM, stopped)  # torchrun's word to those that are left
             options.run(options, rank, world)
     except (TypeError, ValueError, OSError, ArithmeticError, ProcessLost) as error:
         sys.exit(f"{name}: {type(error).__name__}: {error}")
+    except RuntimeError as error:
+        training.out_of_memory(error, name)
+        raise
+    except KeyboardInterrupt:
+        print(f"{name}: stopped; the same command goes on from the checkpoint", file=sys.stderr)
+        sys.exit(130)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -341,7 +382,9 @@ def _parser() -> argparse.ArgumentParser:
     mixture.add_argument("--max-iter", type=int, default=1000)
     mixture.add_argument("--tol", type=float, default=1e-6, help="nats per datum")
     mixture.set_defaults(run=fit_mixture)
-    vae = models.add_parser("vae", parents=[common], help="bytes are grey images, else Gaussian")
+    vae = models.add_parser(
+        "vae", parents=[common], help="bytes are grey images, bool bits, all else is Gaussian"
+    )
     vae.add_argument("--latent", type=int, default=20, help="factors")
     vae.add_argument("--hidden", type=int, nargs="*", default=[400], help="hidden layers")
     vae.add_argument("--epochs", type=int, default=50)

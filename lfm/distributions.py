@@ -10,12 +10,13 @@ import numpy as np
 from scipy.special import multigammaln, xlogy
 
 from lfm import _validate as validate
+from lfm._values import Value
 
 Array = np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
-class Categorical:
+class Categorical(Value):
     """One categorical distribution for each datum: q(z_n = k) = probs[n, k]."""
 
     probs: Array  # r (N, K)
@@ -40,7 +41,7 @@ class Categorical:
 
 
 @dataclass(frozen=True, eq=False)
-class Bernoulli:
+class Bernoulli(Value):
     """K independent switches for each datum: q(z_nk = 1) = probs[n, k]."""
 
     probs: Array  # m (N, K)
@@ -76,7 +77,7 @@ def _sum_x_log_x(m: Array) -> Array:
 
 
 @dataclass(frozen=True, eq=False)
-class LinearGaussian:
+class LinearGaussian(Value):
     """q(z_n) = N(A (x_n - μ), G): one linear map for all data, and one covariance.
 
     It is an inference network of a single linear layer: what it does to a datum it has never seen
@@ -117,7 +118,7 @@ class LinearGaussian:
 
 
 @dataclass(frozen=True, eq=False)
-class InverseWishart:
+class InverseWishart(Value):
     """A prior on a covariance: p(Σ) ∝ |Σ|^-(ν+D+1)/2 exp(-½ tr(Ψ Σ⁻¹)); PRML 2.3.6 for Σ⁻¹.
 
     It acts like ν + D + 1 earlier observations whose scatter was Ψ, so no estimate that uses it

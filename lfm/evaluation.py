@@ -1,5 +1,6 @@
 """What a model is worth, measured."""
 
+import functools
 import math
 from typing import NamedTuple
 
@@ -11,8 +12,10 @@ from scipy.special import entr, rel_entr
 from torch.distributions import MultivariateNormal, Normal
 
 from lfm import _validate as validate
+from lfm.progress import bar as progress_bar
 from lfm.progress import watched
-from lfm.vae import VAE
+from lfm.training import check_weights
+from lfm.vae import VAE, evaluating
 
 Array = np.ndarray
 
@@ -21,14 +24,13 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     """Return the accuracy of a classifier that saw `n_labels` labels, on all other data.
 
     x (N, D) are pixels, or the factors of a model that saw no labels; labels (N,) whole numbers.
-    The labelled data are drawn at random, equally many of each class. The classifier is the
+    The labelled data are drawn at random, equally many of each class (what is left over of
+    `n_labels`, and what a class lacks, is not used). The classifier is the
     regression of one-hot labels on x by least squares (PRML 4.1.3), of least norm where several
     fit; `ridge` is added to the diagonal of its normal equations.
     """
-    x = validate.data(x)
-    labels, rng = validate.numeric(labels, "labels"), validate.generator(rng)
-    if labels.shape != (len(x),):
-        raise ValueError(f"labels has shape {labels.shape}; wanted ({len(x)},), one for each x")
+    x, rng = _float64(x, "x"), validate.generator(rng)
+    labels = _labels_of(labels, len(x))
     classes, labels = np.unique(labels, return_inverse=True)
     n_labels = validate.count(n_labels, "n_labels", len(classes), len(x) - 1)
     ridge = validate.scalar(ridge, "ridge", 0.0)
@@ -62,15 +64,14 @@ def match_factors(found, truth) -> Match:
 
     It has the largest sum of absolute correlations. A factor that does not vary has correlation 0.
     """
-    found, truth = validate.data(found, "found"), validate.data(truth, "truth")
+    found, truth = _float64(found, "found"), _float64(truth, "truth")
     if len(found) != len(truth) or found.shape[1] < truth.shape[1]:
         raise ValueError(
             f"found has shape {found.shape}; wanted {len(truth)} rows and at least "
             f"{truth.shape[1]} columns, as truth has"
         )
-    a, b = (y - y.mean(axis=0) for y in (found, truth))
-    a, b = (y / np.where((s := np.linalg.norm(y, axis=0)) > 0, s, 1.0) for y in (a, b))
-    correlations = a.T @ b  # (L, K)
+    a, b = (_standardised(y, len(y)) for y in (found, truth))
+    correlations = a.T @ b / len(a)  # (L, K)
     rows, columns = linear_sum_assignment(-np.abs(correlations))
     order = rows[np.argsort(columns)]
     return Match(order, correlations[order, np.arange(len(order))])
@@ -78,11 +79,51 @@ def match_factors(found, truth) -> Match:
 
 # ------------------------------------------------------------------ deep models
 
-# Numbers that one pass through the decoder may return; more of them only cost memory.
+# Numbers that a layer may return for what passes through the networks at once.
 CHUNK = 4_000_000
+# Draws of z for each datum in a step that refines its q.
+SAMPLES_A_STEP = 8
+
+
+def _at_rest(function):
+    """Let a function of a VAE see its networks as they are used, whatever mode they are in."""
+
+    @functools.wraps(function)
+    def wrapped(vae: VAE, *args, **options):
+        with evaluating(validate.kind(vae, "vae", VAE)):
+            return function(vae, *args, **options)
+
+    return wrapped
 
 
 @torch.no_grad()
+def _width(vae: VAE, x: torch.Tensor) -> int:
+    """Return how many numbers the widest layer of the networks makes of one datum."""
+    widest = [x.shape[1], vae.n_factors**2]  # a covariance of factors
+    handles = [
+        module.register_forward_hook(lambda _, __, out: widest.append(_numbers(out)))
+        for module in vae.modules()
+    ]
+    try:
+        p = vae.decoded(vae.encoder(x[:1]).mean, x[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return max(*widest, _numbers(getattr(p, "scale_tril", None)))
+
+
+def _numbers(out) -> int:
+    return out.numel() if isinstance(out, torch.Tensor) else 0
+
+
+def _parts(vae: VAE, x, each: int = 1) -> list[slice]:
+    """Return rows of data that may pass through the networks at once, `each` times every datum."""
+    rows = max(1, CHUNK // (each * _width(vae, vae.seen(x[:1]))))
+    return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
+
+
+@torch.no_grad()
+@_at_rest
 def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
 
@@ -90,28 +131,27 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     average. Data and samples pass through in chunks. Raises `ValueError` for data beyond what the
     networks compute with. Source: Burda, Grosse and Salakhutdinov 2016.
     """
-    x = validate.kind(vae, "vae", VAE).checked(x)
+    x = vae.checked(x)
     n_samples = validate.count(n_samples, "n_samples")
     like = next(vae.parameters())
     generator = torch.Generator(like.device)
     generator.manual_seed(validate.torch_seed(rng))
-    width = max(x.shape[1], vae.n_factors)
-    rows = max(1, min(len(x), CHUNK // width))
-    depth = max(1, CHUNK // (rows * width))
-    result = np.empty(len(x))
-    for i in watched(range(0, len(x), rows), "weighing samples"):
-        batch = vae.tensor(x[i : i + rows], "x")
+    result, width = np.empty(len(x)), _width(vae, vae.seen(x[:1]))
+    for part in watched(_parts(vae, x), "weighing samples"):
+        batch = vae.seen(x[part])
+        depth = max(1, CHUNK // (len(batch) * width))
         total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
         for s in range(0, n_samples, depth):
             shape = (min(depth, n_samples - s), len(batch), vae.n_factors)
             eps = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
             log_sum = vae.log_prob(batch, eps).double() + math.log(len(eps))
             total = torch.logaddexp(total, log_sum)
-        result[i : i + rows] = (total - math.log(n_samples)).cpu().numpy()
-    return _sound(result)
+        result[part] = (total - math.log(n_samples)).cpu().numpy()
+    return _sound(vae, result)
 
 
 @torch.no_grad()
+@_at_rest
 def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
 
@@ -119,25 +159,32 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     threshold = validate.scalar(threshold, "threshold", 0.0)
-    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
-    means = vae.infer(x).mean.double()
-    return (means.var(0, correction=0) > threshold).cpu().numpy()
+    means = _each(vae, x, lambda batch: vae.encoder(batch).mean)
+    return means.var(axis=0) > threshold
 
 
 @torch.no_grad()
+@_at_rest
 def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
 
-    In the units of x; raises `ValueError` for data that the networks do not take.
+    Bytes come back as grey values from 0 to 1, other data in their units; of a `ConditionalVAE`
+    the columns that it explains. Raises `ValueError` for data that the networks do not take.
     """
-    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
-    mean = vae.likelihood(vae.infer(x).mean).mean
-    return _sound(mean.double().cpu().numpy())
+    return _each(vae, x, lambda batch: vae.decoded(vae.encoder(batch).mean, batch).mean)
 
 
-def _sound(result):
+def _each(vae: VAE, x, work) -> Array:
+    """Return what networks make of data (N, D), float64, chunk by chunk."""
+    x = vae.checked(x, bits=False)
+    parts = [work(vae.seen(x[part])).double().cpu().numpy() for part in _parts(vae, x)]
+    return _sound(vae, np.concatenate(parts))
+
+
+def _sound(vae: VAE, result):
     """Return what networks made of data, or say that they cannot have been made for such data."""
     if not np.isfinite(np.asarray(result)).all():
+        check_weights(vae)
         raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")
     return result
 
@@ -161,55 +208,70 @@ class Gaps(NamedTuple):
 
 
 @torch.no_grad()
+@_at_rest
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
 
-    The grid has `points` in each direction, from -reach to reach standard deviations of the prior.
-    Raises `ValueError` for more factors, and for data that the networks do not take.
+    The grid has `points` in each direction, from -reach to reach standard deviations of the prior;
+    it passes through the decoder in chunks. Raises `ValueError` for more factors, and for data that
+    the networks do not take.
     """
-    if validate.kind(vae, "vae", VAE).n_factors > 2:
+    if vae.n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
     x = vae.checked(x)
     reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
-    z = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
+    grid = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
     log_cell = vae.n_factors * math.log(at[1] - at[0])
-    log_prior = -0.5 * (np.square(z) + math.log(2 * math.pi)).sum(axis=1) + log_cell
-    x = vae.tensor(x, "x")
-    z, log_prior = torch.as_tensor(z).to(x), torch.as_tensor(log_prior, device=x.device)
-    rows = max(1, CHUNK // (len(z) * x.shape[1]))
-    parts = [
-        torch.logsumexp(vae.likelihood(z[:, None]).log_prob(batch).double() + log_prior[:, None], 0)
-        for batch in x.split(rows)
-    ]
-    return _sound(torch.cat(parts).cpu().numpy())
+    log_prior = -0.5 * (np.square(grid) + math.log(2 * math.pi)).sum(axis=1) + log_cell
+    one = vae.seen(x[:1])
+    grid, log_prior = torch.as_tensor(grid).to(one), torch.as_tensor(log_prior, device=one.device)
+    size = max(1, CHUNK // (4 * _width(vae, one)))
+    rows = max(1, size // len(grid))
+    # Sums go to one array that is there before: what is kept between chunks splits the memory.
+    total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=one.device)
+    for start in range(0, len(x), rows):
+        batch, sums = vae.seen(x[start : start + rows]), total[start : start + rows]
+        depth = max(1, size // len(batch))
+        for z, prior in zip(grid.split(depth), log_prior.split(depth), strict=True):
+            log_joint = vae.log_likelihood(z[:, None], batch).double() + prior[:, None]
+            torch.logaddexp(sums, torch.logsumexp(log_joint, 0), out=sums)
+    return _sound(vae, total.cpu().numpy())
 
 
+@_at_rest
 def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
     """Return ln p(x) by a grid, the bound of the best Gaussian q, and that of the network's q.
 
     The best q, diagonal or with `full` covariance, is found for each datum by `steps` of Adam on
     its own mean and Cholesky factor, from the network's q on; both bounds are then estimated from
-    the same noise. Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
+    the same noise. Data pass through in chunks.
+    Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
     """
-    x = validate.kind(vae, "vae", VAE).checked(x)
-    x = vae.tensor(x, "x")
+    x = vae.checked(x)
     full = validate.switch(full, "full")
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
+    log_prob = log_prob_on_a_grid(vae, x)
+    parts = _parts(vae, x, each=4 * SAMPLES_A_STEP)  # layers are kept for the way back
+    found = []
+    with progress_bar(steps * len(parts), desc="refining q") as bar:
+        for part in parts:
+            batch = vae.seen(x[part])
+            with torch.no_grad():
+                q = vae.encoder(batch)
+            best = _refined(vae, batch, q, full, steps, generator, bar)
+            eps = _noise(n_samples, batch, vae.n_factors, generator)
+            found.append([_bound_of(vae, r, batch, eps) for r in (best, q)])
+    best, network = (_sound(vae, np.concatenate(bounds)) for bounds in zip(*found, strict=True))
+    return Gaps(log_prob, best, network)
+
+
+def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> MultivariateNormal:
+    """Return the best Gaussian for each datum that steps of Adam find, from q on."""
     k = vae.n_factors
-
-    def noise(s: int) -> torch.Tensor:
-        return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype)
-
-    def bound(q, eps) -> torch.Tensor:
-        explained, divergence = vae.terms_of(q, x, eps)
-        return explained - divergence
-
-    with torch.no_grad():
-        q = vae.infer(x)
     mean, log_std = q.mean.clone().requires_grad_(), q.stddev.log().clone().requires_grad_()
-    below = torch.zeros(len(x), k, k, dtype=x.dtype).requires_grad_()
+    below = torch.zeros(len(x), k, k).to(x).requires_grad_()
     own = [mean, log_std, below] if full else [mean, log_std]
 
     def free() -> MultivariateNormal:
@@ -217,16 +279,29 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
     optimiser = torch.optim.Adam(own, lr=0.03)
-    for step in watched(range(steps), "refining q"):
-        optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
+    for step in range(n_steps):
+        optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / n_steps)
         optimiser.zero_grad()
-        (-bound(free(), noise(8)).sum()).backward(inputs=own)  # the networks stay as they are
+        eps = _noise(SAMPLES_A_STEP, x, k, generator)
+        explained, divergence = vae.terms_of(free(), x, eps)
+        (divergence - explained).sum().backward(inputs=own)  # the networks stay as they are
         optimiser.step()
-    with torch.no_grad():
-        eps = noise(n_samples)
-        best, network = bound(free(), eps), bound(q, eps)
-    bounds = (_sound(a.double().numpy()) for a in (best, network))
-    return Gaps(log_prob_on_a_grid(vae, x.numpy()), *bounds)
+        bar.update()
+    return free()
+
+
+@torch.no_grad()
+def _bound_of(vae: VAE, q, x, eps) -> Array:
+    """Return the bound (N,) of q for data x, estimated by noise eps (S, N, K), a part at a time."""
+    depth, total = max(1, CHUNK // (len(x) * _width(vae, x))), 0.0
+    for part in eps.split(depth):
+        explained, divergence = vae.terms_of(q, x, part)
+        total = total + len(part) * explained.double()
+    return (total / len(eps) - divergence.double()).cpu().numpy()
+
+
+def _noise(s: int, x, k: int, generator) -> torch.Tensor:
+    return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype).to(x.device)
 
 
 class KLSplit(NamedTuple):
@@ -238,29 +313,34 @@ class KLSplit(NamedTuple):
 
 
 @torch.no_grad()
+@_at_rest
 def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     """Return what the divergence is made of, over the data x (N, D), for a diagonal q.
 
     Eq. beta-bound: with q(z) the average of all q(z | x_n), it is E ln q(z|x)/q(z), plus
-    E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Source: Hoffman and
-    Johnson 2016; Chen, Li, Grosse and Duvenaud 2018.
+    E ln q(z)/Π q(z_k), plus Σ E ln q(z_k)/p(z_k); one draw of z for each datum. Every z meets every
+    q, a chunk of them at a time. Source: Hoffman and Johnson 2016; Chen, Li, Grosse and Duvenaud
+    2018.
     """
-    x = validate.kind(vae, "vae", VAE).checked(x, explained=False)
-    q = vae.infer(x)
-    if isinstance(q, MultivariateNormal):
+    x = vae.checked(x, bits=False)
+    qs = [vae.encoder(vae.seen(x[part])) for part in _parts(vae, x)]
+    if isinstance(qs[0], MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
-    mean, std = _sound(q.mean.double()), q.stddev.double()
-    _sound(std.log())  # nor is it 0
+    mean, std = (torch.cat([getattr(q, a) for q in qs]).double().cpu() for a in ("mean", "stddev"))
+    _sound(vae, mean)
+    _sound(vae, std.log())  # nor is it 0
     eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
     z = mean + std * eps
-    each = Normal(mean, std).log_prob(z[:, None])  # ln q(z_ik | x_j): (N, N, K)
-    log_n = math.log(len(mean))
-    own = each.diagonal(dim1=0, dim2=1).sum(0)  # ln q(z_i | x_i)
-    together = torch.logsumexp(each.sum(2), 1) - log_n
-    apart = (torch.logsumexp(each, 1) - log_n).sum(1)
-    prior = Normal(0.0, 1.0).log_prob(z).sum(1)
-    parts = (own - together, together - apart, apart - prior)
-    return KLSplit(*(p.mean().item() for p in parts))
+    n, log_n = len(z), math.log(len(z))
+    parts = []
+    for rows in torch.arange(n).split(max(1, CHUNK // mean.numel())):
+        each = Normal(mean, std).log_prob(z[rows, None])  # ln q(z_ik | x_j): (n, N, K)
+        own = each[torch.arange(len(rows)), rows].sum(1)  # ln q(z_i | x_i)
+        together = torch.logsumexp(each.sum(2), 1) - log_n
+        apart = (torch.logsumexp(each, 1) - log_n).sum(1)
+        prior = Normal(0.0, 1.0).log_prob(z[rows]).sum(1)
+        parts.append(torch.stack([own - together, together - apart, apart - prior]))
+    return KLSplit(*torch.cat(parts, 1).mean(1).tolist())
 
 
 # ------------------------------------------------------------------ what factors mean
@@ -312,28 +392,31 @@ def dci(codes, factors) -> DCI:
 
     The importance of code k for factor j is its coefficient, without the sign, in the regression of
     factor j on all codes, everything in units of its standard deviation; the first half of the data
-    is for that, the second for R². Source: Eastwood and Williams 2018, there with other regressors.
+    is for that, the second for R². Factors that do not vary are left out: their importance is 0.
+    Source: Eastwood and Williams 2018, there with other regressors.
     """
     codes, factors = _aligned(codes, factors)
     if len(codes) < 2 * codes.shape[1] + 4:
         raise ValueError(f"codes has {len(codes)} rows; wanted {2 * codes.shape[1] + 4} or more")
     half = len(codes) // 2
     a, b = (_standardised(y, half) for y in (codes, factors))
-    weights = np.linalg.lstsq(a[:half], b[:half], rcond=1e-9)[0]  # (K, J)
-    importance = np.abs(weights)
-    left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
-    var = b[half:].var(axis=0)
-    used = var > 0
-    by_code, by_factor = importance.sum(axis=1), importance.sum(axis=0)
-    total = importance.sum()
-    if total == 0:
-        return DCI(0.0, 0.0, 0.0, importance)
+    used = _varies(factors[:half]) & _varies(factors[half:])
     if not used.any():
-        raise ValueError("factors do not vary in the second half of the data; shuffle the rows")
-    r2 = np.clip(1 - left[used] / var[used], 0, 1)
+        half = "second" if _varies(factors[:half]).any() else "first"
+        raise ValueError(f"factors do not vary in the {half} half of the data; shuffle the rows")
+    b = b[:, used]
+    weights = np.linalg.lstsq(a[:half], b[:half], rcond=1e-9)[0]  # (K, J)
+    left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
+    r2 = np.clip(1 - left / b[half:].var(axis=0), 0, 1)
+    shares = np.abs(weights)
+    importance = np.zeros((codes.shape[1], len(used)))
+    importance[:, used] = shares
+    if shares.sum() == 0:  # no code varies
+        return DCI(0.0, 0.0, 0.0, importance)
+    by_code, by_factor = shares.sum(axis=1), shares.sum(axis=0)
     return DCI(
-        float(by_code @ _concentration(importance) / total),
-        float(by_factor @ _concentration(importance.T) / total),
+        float(by_code @ _concentration(shares) / shares.sum()),
+        float(by_factor @ _concentration(shares.T) / shares.sum()),
         float(r2.mean()),
         importance,
     )
@@ -352,8 +435,11 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
     The judge is the regression, of least norm, of `judge_attributes` (M, A) on `judge_images`
     (M, D): real data, which never saw the model that made the images. Give it other real images
     and their own attributes first: a judge that cannot read those says nothing. With on and off as
-    1 and 0 a tolerance of 0.5 means the right side.
+    1 and 0 a tolerance of 0.5 means the right side. Bytes are grey values, divided by 255.
     """
+    images, judge_images = (
+        _grey(a, name) for a, name in ((images, "images"), (judge_images, "judge_images"))
+    )
     images, ordered = _aligned(images, ordered, "images", "ordered")
     x, y = _aligned(judge_images, judge_attributes, "judge_images", "judge_attributes")
     if x.shape[1] != images.shape[1] or y.shape[1] != ordered.shape[1]:
@@ -362,7 +448,7 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
             f"{images.shape[1]}, {ordered.shape[1]}, as images and ordered have"
         )
     tolerance, var = validate.scalar(tolerance, "tolerance", 0.0), ordered.var(axis=0)
-    if not (var > 0).all():
+    if not _varies(ordered).all():
         raise ValueError("ordered has an attribute of one value only; wanted orders that differ")
     weights = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-6)[0]
     read = (images - x.mean(axis=0)) @ weights + y.mean(axis=0)
@@ -376,20 +462,55 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
 def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
     """Return the share of the nearest neighbours in code space (N, K) that have the same label.
 
-    labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N.
+    labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N. Where more are
+    equally near than are wanted, each of them counts in part.
     """
-    codes = validate.data(codes, "codes")
-    labels = validate.numeric(labels, "labels")
-    if labels.shape != (len(codes),):
-        raise ValueError(f"labels has shape {labels.shape}; wanted ({len(codes)},)")
+    codes = _float64(codes, "codes")
+    labels = _labels_of(labels, len(codes))
     n = validate.count(n_neighbours, "n_neighbours", 1, len(codes) - 1)
-    _, nearest = cKDTree(codes).query(codes, k=n + 1)  # itself is one of them
-    same = labels[nearest] == labels[:, None]
-    return float((same.sum(axis=1) - 1).mean() / n)
+    places, at, sizes = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    labels = np.unique(labels, return_inverse=True)[1][np.argsort(at.ravel(), kind="stable")]
+    labels = np.split(labels, np.cumsum(sizes)[:-1])  # of the data at each place
+    tree = cKDTree(places)
+    # Some place within the n nearest, itself counted, has the last neighbour that is wanted.
+    distances, nearest = tree.query(places, k=range(1, min(n + 1, len(places)) + 1))
+    filled = (sizes[nearest].cumsum(axis=1) > n).argmax(axis=1)
+    score = 0.0
+    for i, radius in enumerate(distances[np.arange(len(places)), filled]):
+        near = np.array(tree.query_ball_point(places[i], radius * (1 + 1e-12)))
+        ties = np.linalg.norm(places[near] - places[i], axis=1) >= radius * (1 - 1e-12)
+        tied = np.concatenate([labels[j] for j in near[ties]])
+        sure = np.concatenate([labels[j] for j in near[~ties]] or [tied[:0]])
+        for label in labels[i]:
+            # No datum is a neighbour of itself; of those that tie each counts in part.
+            if radius == 0:
+                score += n * ((tied == label).sum() - 1) / (len(tied) - 1)
+            else:
+                part = (n + 1 - len(sure)) / len(tied)
+                score += (sure == label).sum() - 1 + part * (tied == label).sum()
+    return float(score / (len(codes) * n))
+
+
+def _float64(a, name: str) -> Array:
+    """Return data (N, D) in double precision: means of float32 would be float32."""
+    return validate.data(a, name).astype(np.float64)
+
+
+def _grey(a, name: str) -> Array:
+    """Return images (N, D); of bytes, what the networks of a VAE see of them."""
+    a = validate.data(a, name)
+    return a / 255 if a.dtype == np.uint8 else a
+
+
+def _labels_of(labels, n: int) -> Array:
+    labels = validate.finite(validate.numeric(labels, "labels"), "labels")
+    if labels.shape != (n,):
+        raise ValueError(f"labels has shape {labels.shape}; wanted ({n},), one for each datum")
+    return labels
 
 
 def _aligned(a, b, first: str = "codes", second: str = "factors") -> tuple[Array, Array]:
-    a, b = validate.data(a, first), validate.data(b, second)
+    a, b = _float64(a, first), _float64(b, second)
     if len(a) != len(b):
         raise ValueError(f"{second} has {len(b)} rows; wanted {len(a)}, as {first} has")
     return a, b
@@ -400,7 +521,11 @@ def _labels(values: Array, bins: int) -> Array:
     kinds, labels = np.unique(values, return_inverse=True)
     if len(kinds) <= bins:
         return labels
-    edges = np.quantile(values, np.arange(1, bins) / bins)
+    # Of the values themselves: what lies between two may round to either.
+    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="inverted_cdf"))
+    # A value that fills a bin by itself has one of its own: what is above it is another.
+    heavy = np.array([e for e in edges if (values == e).mean() > 1 / bins])
+    edges = np.union1d(edges, np.nextafter(heavy, np.inf))
     return np.searchsorted(edges, values, side="right")
 
 
@@ -409,13 +534,20 @@ def _information(a: Array, b: Array) -> float:
     counts = np.zeros((a.max() + 1, b.max() + 1))
     np.add.at(counts, (a, b), 1)
     joint = counts / len(a)
-    return float(rel_entr(joint, np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum())
+    nats = rel_entr(joint, np.outer(joint.sum(axis=1), joint.sum(axis=0))).sum()
+    return max(float(nats), 0.0)  # where it is 0, rounding may put it below
+
+
+def _varies(y: Array) -> Array:
+    """Tell which columns vary by more than the rounding of their mean."""
+    return y.std(axis=0) > 1e-12 * np.abs(y).max(axis=0)
 
 
 def _standardised(y: Array, half: int) -> Array:
     """Return y in units of the deviation of its first half, 0 for a column that does not vary."""
     mean, std = y[:half].mean(axis=0), y[:half].std(axis=0)
-    return np.where(std > 1e-12 * np.abs(mean), (y - mean) / np.where(std > 0, std, 1.0), 0.0)
+    varies = _varies(y[:half])
+    return np.where(varies, (y - mean) / np.where(varies, std, 1.0), 0.0)
 
 
 def _concentration(importance: Array) -> Array:

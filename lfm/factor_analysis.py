@@ -14,6 +14,7 @@ import numpy as np
 from scipy.linalg import blas, eigh, pinvh
 
 from lfm import _validate as validate
+from lfm._values import Value
 from lfm.distributions import LinearGaussian
 from lfm.em import Stats
 
@@ -177,7 +178,7 @@ class Moments:
 
 
 @dataclass(frozen=True, eq=False)
-class FactorAnalysis:
+class FactorAnalysis(Value):
     """p(x) = N(x; μ, W Wᵀ + Ψ). Eq. factor-analysis. With `isotropic`, Ψ = σ²I: probabilistic PCA.
 
     W and W R give the same density for every orthogonal R (Eq. rotation): the loadings have no

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 
 from lfm import _validate as validate
 from lfm._quadratic import Quadratic, softmax
+from lfm._values import Followed, Value
 from lfm.distributions import Categorical, InverseWishart
 from lfm.em import Stats
 
@@ -21,6 +22,8 @@ Array = np.ndarray
 LOG_ZERO = -1e30
 # A direction with this share of the variance cannot be told from none: the bound would be rounding.
 SINGULAR = 1e-12
+# A deviation of this share of all data's comes from responsibilities that are all but zero.
+TRACE = 1e-20
 
 
 class DegenerateComponent(ValueError):
@@ -59,6 +62,14 @@ class MixtureStats(Stats):
         cross = half[:, :, None] * shift[:, None, :]  # (K, D, D)
         return self.rxx - (cross + cross.mT)
 
+    def var(self) -> Array:
+        """Return the variance of each column of all data (D,)."""
+        centre = self.origin.mean(axis=0)
+        total = self.about(np.broadcast_to(centre, self.origin.shape))
+        n = max(self.r.sum(), np.finfo(float).tiny)
+        squares = np.einsum("kdd->d", total.rxx) / n
+        return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
+
     def rounding(self, means: Array, precs: Array) -> float:
         """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, may be rounding."""
         eps = np.finfo(float).eps
@@ -71,32 +82,43 @@ class MixtureStats(Stats):
 class Responsibilities(Categorical):
     """The exact posterior r_nk = p(z_n=k | x_n, θ): a formula, evaluated where it is looked at.
 
-    So a fit never holds the (N, K) table; reading `probs` computes it, and keeps it.
+    So a fit never holds the (N, K) table; reading `probs` computes it, and keeps it. Reading it, or
+    `expect`, raises `ValueError` where x has been changed in place by then; of more than 2,000 rows
+    that many are compared.
     """
 
     def __init__(self, joint: Quadratic, x: Array):
         object.__setattr__(self, "joint", joint)  # ln p(x, z=k | θ), up to a constant
-        object.__setattr__(self, "x", x)
+        object.__setattr__(self, "data", Followed(x))
+
+    def __reduce__(self):
+        return self.data.reduced(self, self.joint, "probs")
+
+    @property
+    def x(self) -> Array:
+        """The data (N, D)."""
+        return self.data.array()
 
     def describes(self, joint: Quadratic, x: Array) -> bool:
         """Tell whether this is about these very data, for as many components, not yet looked at."""
         same_size = self.joint.means.shape == joint.means.shape
-        return self.x is x and same_size and "probs" not in vars(self)
+        return self.data.is_about(x) and same_size and "probs" not in vars(self)
 
     @cached_property
     def probs(self) -> Array:  # r (N, K)
-        probs = np.empty((len(self.x), len(self.joint.consts)))
+        x = self.x
+        probs = np.empty((len(x), len(self.joint.consts)))
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows, scores in self.joint.scores(self.x):
+            for rows, scores in self.joint.scores(x):
                 probs[rows] = softmax(scores)[0].T
         if not np.isfinite(probs.sum()):
-            validate.data(self.x)
+            validate.data(x)
         probs.flags.writeable = False
         return probs
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianMixture:
+class GaussianMixture(Value):
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
     With a prior on the Σ_k the objective, and so every bound, is ln p(X | θ) + ln p(Σ).
@@ -142,7 +164,7 @@ class GaussianMixture:
         within = (x - centres[labels]).T @ (x - centres[labels])
         cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
         if prior is None:
-            _check_covariance(cov, x.mean(axis=0), "the data")
+            _check_covariance(cov, x.mean(axis=0, dtype=np.float64), 0.0, "the data")
         return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
 
     def infer(self, x, q=None) -> Responsibilities:
@@ -176,8 +198,9 @@ class GaussianMixture:
         scatter = stats.scatter(means)
         if self.prior is None:
             covs = scatter / safe[:, :, None]
+            spread = np.sqrt(stats.var())
             for k, cov in enumerate(covs):
-                _check_covariance(cov, means[k], f"component {k}")
+                _check_covariance(cov, means[k], spread, f"component {k}")
         else:
             covs = self.prior.update(scatter, n_k)
         return replace(self, weights=n_k / n_k.sum(), means=means, covs=covs)
@@ -267,21 +290,30 @@ def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, A
     rng = validate.generator(rng)
     origin = x.mean(axis=0, dtype=np.float64)
     y = x - origin
-    centres = y[rng.integers(len(y), size=1)]
+    chosen = [rng.integers(len(y))]
+    nearest = np.full(len(y), np.inf)
     for _ in range(1, k):
-        nearest = _squared_distances(y, centres).min(axis=1)
+        nearest = np.minimum(nearest, _squared_distances(y, y[chosen[-1:]])[:, 0])
         total = nearest.sum()
         p = nearest / total if total > 0 else None  # all data lie on centres: any datum will do
-        centres = np.vstack([centres, y[rng.choice(len(y), p=p)]])
+        chosen.append(rng.choice(len(y), p=p))
+    centres = y[chosen]
     for _ in range(validate.count(max_iter, "max_iter")):
-        labels = _squared_distances(y, centres).argmin(axis=1)  # inference: r one-hot
-        one_hot = np.eye(k)[labels]
-        counts = one_hot.sum(axis=0)[:, None]
-        new = np.where(counts > 0, one_hot.T @ y / np.maximum(counts, 1), centres)  # learning
+        labels = _nearest(y, centres)  # inference: r one-hot
+        counts = np.bincount(labels, minlength=k)[:, None]
+        sums = np.column_stack([np.bincount(labels, column, minlength=k) for column in y.T])
+        new = np.where(counts > 0, sums / np.maximum(counts, 1), centres)  # learning
         if np.array_equal(new, centres):
             break
         centres = new
     return origin + centres, labels
+
+
+def _nearest(y: Array, centres: Array) -> Array:
+    """Return which centre is nearest to each datum (N,); the (N, K) distances are not held."""
+    rows = max(1, 1_000_000 // len(centres))
+    parts = (y[i : i + rows] for i in range(0, len(y), rows))
+    return np.concatenate([_squared_distances(part, centres).argmin(axis=1) for part in parts])
 
 
 def _squared_distances(y: Array, centres: Array) -> Array:
@@ -305,12 +337,17 @@ def _probs_of(q, n: int, k: int) -> Array:
     return q.probs
 
 
-def _check_covariance(cov: Array, mean: Array, name: str) -> None:
-    """Raise `DegenerateComponent` where a covariance is singular to working precision."""
+def _check_covariance(cov: Array, mean: Array, spread: Array | float, name: str) -> None:
+    """Raise `DegenerateComponent` where a covariance is singular to working precision.
+
+    `spread` is the deviation of all data in each column (D,).
+    """
     eps = np.finfo(float).eps
     var = np.diagonal(cov)
     # Data near `mean` are only stored to eps * |mean|: a variance below that square is rounding.
-    flat = var <= np.maximum((4 * eps * np.abs(mean)) ** 2, np.finfo(float).tiny)
+    # Equal data and a trace of responsibility for others have less than that, where the mean is 0.
+    least = np.maximum(4 * eps * np.abs(mean), TRACE * spread)
+    flat = var <= np.maximum(least**2, np.finfo(float).tiny)
     if flat.any():
         raise DegenerateComponent(_collapsed(name, f"has no variance in column {flat.argmax()}"))
     std = np.sqrt(var)

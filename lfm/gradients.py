@@ -120,7 +120,7 @@ def minibatch_sum(values, n: int) -> Tensor:
 
 def _tensor(a, name: str) -> Tensor:
     try:
-        a = a if isinstance(a, Tensor) else torch.tensor(a)
+        a = a if isinstance(a, Tensor) else torch.tensor(_plain(a, name))
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} cannot be made a tensor: {error}") from None
     if a.is_complex():
@@ -129,6 +129,10 @@ def _tensor(a, name: str) -> Tensor:
     if not a.isfinite().all():
         raise ValueError(f"{name} has values that are not finite")
     return a
+
+
+def _plain(a, name: str):
+    return validate.numeric(a, name) if hasattr(a, "__array__") else a
 
 
 def _gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:

@@ -7,9 +7,13 @@ run's own, whose state is in the checkpoint: a run that was killed goes on to th
 """
 
 import argparse
+import contextlib
+import glob
 import hashlib
 import io
+import itertools
 import json
+import math
 import os
 import time
 import uuid
@@ -21,11 +25,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from lfm import _validate as validate
 from lfm import data
 from lfm.progress import bar as progress_bar
-from lfm.vae import VAE, BernoulliPixels, build, spec
+from lfm.vae import VAE, build, evaluating, modes_kept, spec
 
 Tensor = torch.Tensor
 
@@ -33,6 +38,8 @@ MAGIC = b"lfm checkpoint 1\n"
 # A batch whose bound is this many times further down than the first one's has exploded.
 EXPLODED = 1e3
 VALIDATION_ROWS = 1000
+# What a run has left half-written, and another may be writing now, is debris after this: seconds.
+STALE = 3600
 
 
 class TrainingDiverged(ArithmeticError):
@@ -69,40 +76,56 @@ def train(
     """Raise the bound of `vae` by Adam in θ and φ at once, in place; return the `Trace`.
 
     x (N, D) are real numbers, taken as they are, or bytes, divided by 255; `validation` likewise.
-    An epoch is one permutation of the data in batches of `batch_size`; what is left over at its end
-    waits for the next permutation. With `binarise` each pixel is drawn anew as a bit of that mean
-    whenever it is used. `device` is "auto", "cpu" or "cuda"; `bfloat16` does matrix products in it.
-    `steps` ends the run after so many steps in all, in the middle of an epoch if need be.
-    `progress` as in `progress.bar`: a bar that says how far it is, and on which device.
+    (Not so the columns that are given to a `ConditionalVAE`: they are as they are.) An epoch is
+    one permutation of the data in batches of `batch_size`; what is left over at its end waits for
+    the next permutation. With `binarise` each pixel is drawn anew as a bit of that mean whenever it
+    is used. Networks are in training mode meanwhile and then in the mode that they were in; what
+    they draw themselves, as dropout does, comes from `rng` too. `device` is "auto", "cpu" or
+    "cuda"; `bfloat16` does matrix products in it. `steps` ends the run after so many steps in all,
+    in the middle of an epoch if need be. `progress` as in `progress.bar`: a bar that says how far
+    it is, and on which device.
 
     With `checkpoint`, a file, the whole state is saved after every epoch, and a run that finds it
     goes on from there to the weights it would have had. Ctrl-C leaves the weights of the last step
     in `vae`. Raises `TrainingDiverged` where the loss is NaN or explodes, `ValueError` for bad
-    arguments or a checkpoint of another run.
+    arguments or a checkpoint of another run (other data, networks, or options but `epochs` and
+    `steps`), and `OSError`, before anything is trained, where the checkpoint cannot be written.
     """
     epochs = validate.count(epochs, "epochs", 0)
     steps = None if steps is None else validate.count(steps, "steps", 0)
     validate.kind(vae, "vae", VAE)
     home = next(vae.parameters()).device
-    try:
-        run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
-        path = None if checkpoint is None else validate.path(checkpoint, "checkpoint")
-        if path is not None:
-            _remove_debris(path)
-            if path.exists():
-                with _reading(path):
-                    run.restore(_read(path), path)
-        names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
-        with progress_bar(epochs, progress, **names) as bar:
-            while run.epoch < epochs and (steps is None or run.step < steps):
-                run.one_epoch(steps)
-                bar.update()
-                bar.set_postfix_str(f"bound {run.trace.bound[-1]:.2f} nats")
-                if path is not None and run.whole:
-                    _write(path, run.state())
-    finally:
-        vae.to(home)
+    with modes_kept(vae):
+        try:
+            run = _Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
+            path = None if checkpoint is None else _begin(run, checkpoint)
+            with run.own_randomness():
+                _go_on(run, epochs, steps, path, progress)
+        finally:
+            vae.to(home)
     return run.trace
+
+
+def _begin(run: "_Run", checkpoint) -> Path:
+    """Go on from a checkpoint that is there; else write one, for where that fails all would."""
+    path = validate.file_to_write(checkpoint, "checkpoint")
+    _remove_debris(path)
+    if path.exists():
+        with _reading(path):
+            run.restore(_read(path), path)
+    else:
+        _write(path, run.state())
+    return path
+
+
+def _go_on(run: "_Run", epochs: int, steps: int | None, path: Path | None, progress) -> None:
+    names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
+    with progress_bar(epochs, progress, **names) as bar:
+        while run.epoch < epochs and (steps is None or run.step < steps):
+            run.one_epoch(steps)
+            bar.update(f"bound {run.trace.bound[-1]:.2f} nats")
+            if path is not None and run.whole:
+                _write(path, run.state())
 
 
 def announce(minutes: float) -> None:
@@ -122,33 +145,34 @@ class _Run:
     def __init__(self, vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16):
         self.vae, self.device = vae, _device(device)
         self.dtype = next(vae.parameters()).dtype
-        self.x = _resident(x, "x", self.device, self.dtype)
-        self.held_out = None
+        self.binarise = validate.switch(binarise, "binarise")
+        self.x, self.held_out = self._resident(x, "x"), None
         if validation is not None:
-            self.held_out = _resident(validation, "validation", self.device, self.dtype)
-            if self.held_out.shape[1] != self.x.shape[1]:
-                columns = self.held_out.shape[1]
-                raise ValueError(f"validation has {columns} columns; wanted {self.x.shape[1]}")
+            self.held_out = self._resident(validation, "validation", self.x.shape[1])
         self.batch_size = validate.count(batch_size, "batch_size", 1, len(self.x))
         self.lr = validate.scalar(lr, "lr", 0.0, strict=True)
-        self.binarise = validate.switch(binarise, "binarise")
         self.bfloat16 = validate.switch(bfloat16, "bfloat16")
         vae.to(self.device)
         self.fingerprint = _fingerprint(self.x)
         self._rehearse()
         self.terms = vae.terms
         self.generator = torch.Generator(self.device)
-        self.generator.manual_seed(validate.torch_seed(rng))
+        # Of a generator one cannot tell where it stood when the run began.
+        self.seed = validate.torch_seed(rng)
+        self.rng = "a generator" if isinstance(rng, np.random.Generator) else int(rng)
+        self.generator.manual_seed(self.seed)
         on_gpu = self.device.type == "cuda"
         self.optimiser = torch.optim.Adam(
             vae.parameters(), lr=self.lr, fused=True, capturable=on_gpu
         )
         self.rows = torch.zeros(self.batch_size, dtype=torch.long, device=self.device)
         self.per_epoch = len(self.x) // self.batch_size
-        self.losses = torch.zeros(self.per_epoch, 2, device=self.device)  # explained, divergence
+        # explained, divergence; of each step, and of the weights after the last
+        self.losses = torch.zeros(self.per_epoch + 1, 2, device=self.device)
         self.epoch = self.step = 0
         self.first = None  # the first batch's bound
         self.trace = Trace()
+        self.global_states = None  # of torch's own generators, in a run that goes on
         self.replay = None
 
     @property
@@ -158,34 +182,80 @@ class _Run:
 
     # -------------------------------------------------------------- one step
 
+    def _resident(self, x, name: str, n_columns: int | None = None) -> Tensor:
+        """Return data on the device: bytes as bytes, all else in the dtype of the weights."""
+        x = validate.data(x.detach().cpu() if isinstance(x, Tensor) else x, name)
+        if n_columns not in (None, x.shape[1]):
+            raise ValueError(f"{name} has {x.shape[1]} columns; wanted {n_columns}")
+        x = self.vae.checked(x, name, bits=True if self.binarise else None)
+        if x.dtype == np.uint8:
+            return torch.tensor(x, device=self.device)
+        x = torch.tensor(x, device=self.device, dtype=self.dtype)  # a copy: x may be read-only
+        if not x.isfinite().all():
+            raise ValueError(f"{name} is too large for {self.dtype}, the numbers of the networks")
+        return x
+
     @torch.no_grad()
     def _rehearse(self) -> None:
-        """Raise before anything is trained where the data do not fit the networks."""
-        bits = self.binarise or isinstance(self.vae.decoder, BernoulliPixels)
-        for name, x in (("x", self.x), ("validation", self.held_out)):
-            if not bits or x is None or x.dtype == torch.uint8:
-                continue
-            low, high = x.min().item(), x.max().item()
-            if low < 0 or high > 1:
-                raise ValueError(f"{name} is from {low:.4g} to {high:.4g}; wanted 0 to 1, for bits")
-        one = self.x[:1].to(self.dtype)
+        """Raise before anything is trained where the networks are unsound or do not take x."""
+        check_weights(self.vae)
+        if not any(weights.requires_grad for weights in self.vae.parameters()):
+            raise ValueError("vae has no weights that learn: all are frozen (requires_grad=False)")
+        one = self.vae.seen(self.x[:1])
         eps = torch.zeros(1, 1, self.vae.n_factors, dtype=one.dtype, device=one.device)
         try:
-            self.vae.lower_bound(one, eps)
+            with evaluating(self.vae):
+                self.vae.lower_bound(one, eps)
+        except torch.OutOfMemoryError:
+            raise
         except RuntimeError as error:
             raise ValueError(
                 f"x has {self.x.shape[1]} columns, which these networks do not take: {error}"
             ) from None
+
+    @torch.no_grad()
+    def _behaviour(self) -> float:
+        """Return what the networks make of a datum that is ½ everywhere: others make another."""
+        x = torch.full((1, self.x.shape[1]), 0.5, dtype=self.dtype, device=self.device)
+        with evaluating(self.vae):
+            return self.vae.lower_bound(x, torch.zeros(1, 1, self.vae.n_factors).to(x)).item()
+
+    @contextmanager
+    def own_randomness(self) -> Iterator[None]:
+        """Let what networks draw by themselves depend on `rng`, and leave torch's own state."""
+        on_gpu = self.device.type == "cuda"
+        with torch.random.fork_rng(devices=[self.device] if on_gpu else []):
+            if self.global_states is None:
+                self._seed_global(self.seed + 1)
+            else:
+                self._set_global(self.global_states)
+            yield
+
+    def _seed_global(self, seed: int) -> None:
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
+
+    def _get_global(self) -> list[Tensor]:
+        on_gpu = self.device.type == "cuda"
+        return [torch.get_rng_state(), *([torch.cuda.get_rng_state()] if on_gpu else [])]
+
+    def _set_global(self, states: list[Tensor]) -> None:
+        torch.set_rng_state(states[0])
+        if self.device.type == "cuda":
+            torch.cuda.set_rng_state(states[1])
 
     def batch(self, rows: Tensor) -> Tensor:
         return self._drawn(self.x.index_select(0, rows), self.generator)
 
     def _drawn(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return data as the networks see them: numbers, or bits drawn anew."""
-        x = _unit(x, self.dtype)
-        if self.binarise:
-            x = (torch.rand(x.shape, generator=generator, device=x.device) < x).to(x)
-        return x
+        x = self.vae.seen(x)
+        if not self.binarise:
+            return x
+        pixels = self.vae.explained(x)
+        bits = (torch.rand(pixels.shape, generator=generator, device=x.device) < pixels).to(x)
+        return torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
 
     def _noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """Return one draw of noise for each datum (1, N, K)."""
@@ -216,7 +286,8 @@ class _Run:
         for i in range(todo):
             self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
             self.losses[i] = step()
-        self._check(self.losses[:todo], before)
+        self.losses[todo] = self._terms_after()
+        self._check(self.losses[: todo + 1], before)
         explained, divergence = self.losses[:todo].double().mean(0).tolist()
         self.epoch, self.step = self.epoch + 1, self.step + todo
         self.trace.explained.append(explained)
@@ -237,23 +308,41 @@ class _Run:
             return
         i = int(bad[0])
         self.vae.load_state_dict(before["model"])
+        last = len(bounds) - 1
+        when = f"after step {self.step + last}" if i == last else f"at step {self.step + i + 1}"
         raise TrainingDiverged(
-            f"at step {self.step + i + 1} (epoch {self.epoch + 1}) the bound of the batch was "
-            f"{bounds[i]:.4g} nats per datum; the weights are those from before this epoch. Try a "
-            f"lower lr (it is {self.lr:g}), data scaled to about 1, or a decoder with a higher "
-            "floor of its standard deviation"
+            f"{when} (epoch {self.epoch + 1}) the bound of the batch was {bounds[i]:.4g} nats per "
+            "datum; the weights are those from before this epoch. Try a lower lr (it is "
+            f"{self.lr:g}), data scaled to about 1, or a decoder with a higher floor of its "
+            "standard deviation"
         )
+
+    @torch.no_grad()
+    def _terms_after(self) -> Tensor:
+        """Return the two terms' means of the last batch for the weights that its step has left.
+
+        The next epoch begins with them, and the checkpoint holds them: they are judged now.
+        """
+        generator = torch.Generator(self.device).manual_seed(0)
+        x = self._drawn(self.x.index_select(0, self.rows), generator)
+        # In training mode, as they are trained, and without a trace in what networks count or draw.
+        states, buffers = self._get_global(), [(b, b.clone()) for b in self.vae.buffers()]
+        terms = self.vae.terms(x, self._noise(x, generator))
+        self._set_global(states)
+        for buffer, before in buffers:
+            buffer.copy_(before)
+        return torch.stack([term.mean() for term in terms]).float()
 
     @torch.no_grad()
     def _held_out_bound(self) -> float:
         """Return the mean bound of the held-out data, with noise that is the same every epoch."""
-        self.vae.eval()
         generator = torch.Generator(self.device).manual_seed(0)
         total = 0.0
-        for start in range(0, len(self.held_out), VALIDATION_ROWS):
-            x = self._drawn(self.held_out[start : start + VALIDATION_ROWS], generator)
-            bounds = self.vae.lower_bound(x, self._noise(x, generator))
-            total += bounds.double().sum().item()
+        with evaluating(self.vae):
+            for start in range(0, len(self.held_out), VALIDATION_ROWS):
+                x = self._drawn(self.held_out[start : start + VALIDATION_ROWS], generator)
+                bounds = self.vae.lower_bound(x, self._noise(x, generator))
+                total += bounds.double().sum().item()
         return total / len(self.held_out)
 
     # -------------------------------------------------------------- CUDA graph
@@ -293,7 +382,8 @@ class _Run:
         """Undo warm-up steps in place: a recorded graph holds on to the tensors themselves."""
         with torch.no_grad():
             for name, value in self.vae.state_dict().items():
-                value.copy_(before["model"][name])
+                if isinstance(value, Tensor):
+                    value.copy_(before["model"][name])
             for i, weights in enumerate(self.vae.parameters()):
                 old = before["optimiser"]["state"].get(i)
                 for key, value in self.optimiser.state[weights].items():
@@ -304,9 +394,10 @@ class _Run:
 
     def _snapshot(self) -> dict:
         return {
-            "model": {k: v.detach().clone() for k, v in self.vae.state_dict().items()},
+            "model": _cloned(self.vae.state_dict()),
             "optimiser": _cloned(self.optimiser.state_dict()),
             "generator": self.generator.get_state(),
+            "global": self._get_global(),
         }
 
     def about(self) -> dict:
@@ -314,17 +405,19 @@ class _Run:
         return {
             "rows": len(self.x), "columns": self.x.shape[1], "batch_size": self.batch_size,
             "lr": self.lr, "binarise": self.binarise, "bfloat16": self.bfloat16,
-            "beta": self.vae.beta, "device": self.device.type, "dtype": str(self.dtype),
-            "data": self.fingerprint, "shapes": _shapes(self.vae),
+            "device": self.device.type, "dtype": str(self.dtype), "rng": self.rng,
+            "data": self.fingerprint, "networks": repr(self.vae), "frozen": _frozen(self.vae),
+            "validation": None if self.held_out is None else _fingerprint(self.held_out),
         }  # fmt: skip
 
     def state(self) -> dict:
         """All that the rest of the run depends on."""
-        progress = {"epoch": self.epoch, "step": self.step, "first": self.first}
+        progress = {"epoch": self.epoch, "step": self.step, "first": self.first,
+                    "behaviour": self._behaviour()}  # fmt: skip
         return {
             "kind": "training", "about": json.dumps(self.about()),
             "trace": json.dumps(asdict(self.trace)), "progress": json.dumps(progress),
-            "architecture": _architecture(self.vae), **self._snapshot(),
+            **_description(self.vae), **self._snapshot(),
         }  # fmt: skip
 
     def restore(self, state: dict, path: Path) -> None:
@@ -334,21 +427,34 @@ class _Run:
         theirs, mine = json.loads(state["about"]), self.about()
         for name, value in mine.items():
             if theirs.get(name) != value:
-                what = "other data" if name == "data" else f"{name} {theirs.get(name)}"
+                short = name not in ("data", "validation", "networks")
+                what = f"{name} {theirs.get(name)}" if short else f"other {name}"
+                if name == "networks" and "networks" in theirs:
+                    what += f" ({_difference(theirs[name], value)})"
                 raise ValueError(
                     f"{path} is the checkpoint of a run with {what}; this run has "
-                    f"{'its own' if name == 'data' else value}. Continue with the same arguments, "
-                    "or choose another file"
+                    f"{value if short else 'its own'}. Continue with the same arguments, or choose "
+                    "another file"
                 )
         before = self._snapshot()["model"]
         try:
             self.vae.load_state_dict(state["model"])
             self.optimiser.load_state_dict(state["optimiser"])
             self.generator.set_state(state["generator"].cpu())
+            self.global_states = [s.cpu() for s in state["global"]]
+            with self.own_randomness():
+                pass  # they are states, or it raises
             progress = json.loads(state["progress"])
             self.epoch, self.step = (validate.count(progress[k], k, 0) for k in ("epoch", "step"))
             self.first = progress["first"]
             self.trace = Trace(**json.loads(state["trace"]))
+            theirs, mine = progress["behaviour"], self._behaviour()
+            known = not math.isnan(mine)
+            if known and not math.isclose(theirs, mine, rel_tol=1e-3, abs_tol=1e-3):
+                raise ValueError(
+                    f"{path} is the checkpoint of a run with other networks: its weights "
+                    f"give a bound of {mine:.6g} here and gave {theirs:.6g} there"
+                )
         except BaseException:
             self.vae.load_state_dict(before)
             raise
@@ -363,36 +469,43 @@ def save(vae: VAE, path) -> None:
     Raises `OSError` where it cannot be written; what was there before then stays as it was.
     """
     validate.kind(vae, "vae", VAE)
-    weights = {k: v.detach().cpu() for k, v in vae.state_dict().items()}
-    _write(
-        validate.path(path, "path"),
-        {"kind": "VAE", "architecture": _architecture(vae), "model": weights},
-    )
+    weights = {k: v.cpu() if isinstance(v, Tensor) else v for k, v in
+               _cloned(vae.state_dict()).items()}  # fmt: skip
+    state = {"kind": "VAE", **_description(vae), "model": weights}
+    _write(validate.file_to_write(path, "path"), state)
 
 
 def load(path, vae: VAE | None = None) -> VAE:
     """Return the VAE of a file that `save` or `train` wrote; or load its weights into `vae`.
 
-    The bytes are verified before anything is made of them, and no code in them can run. Raises
-    `FileNotFoundError`, or `ValueError` for a file that was altered, cut or is of another
+    It is of the same class, with the same options, numbers and frozen weights as the one that was
+    written. The bytes are verified before anything is made of them, and no code in them can run.
+    Raises `FileNotFoundError`, or `ValueError` for a file that was altered, cut or is of another
     architecture; `vae` then stays as it was.
     """
     path = validate.path(path, "path")
     if vae is not None:
         validate.kind(vae, "vae", VAE)
     state = _read(path)
+    if state.get("kind") not in ("VAE", "training"):
+        raise ValueError(f"{path} holds a {state.get('kind')}, not a VAE")
     with _reading(path):
-        vae = _like(state, path) if vae is None else vae
-        weights = state["model"]
-        theirs, mine = (_sizes(w) for w in (weights, vae.state_dict()))
+        made = _like(state, path) if vae is None else vae
+        weights, there = state["model"], state.get("networks")
+        if vae is not None and there not in (None, repr(vae)):
+            raise ValueError(
+                f"{path} is of another architecture, and was not loaded: "
+                f"{_difference(there, repr(vae))}"
+            )
+        theirs, mine = (_sizes(w) for w in (weights, made.state_dict()))
         for name in sorted({*theirs, *mine}):
             if theirs.get(name) != mine.get(name):
                 raise ValueError(
                     f"{path} is of another architecture: {name} is {theirs.get(name)} there and "
                     f"{mine.get(name)} in vae"
                 )
-        vae.load_state_dict(weights)
-    return vae
+        made.load_state_dict(weights)
+    return made
 
 
 def _like(state: dict, path: Path) -> VAE:
@@ -402,8 +515,18 @@ def _like(state: dict, path: Path) -> VAE:
         raise ValueError(
             f"{path} does not say how its networks are made; make the VAE, and load(path, vae)"
         )
-    dtype = next(v.dtype for v in state["model"].values() if v.is_floating_point())
-    return validate.kind(build(architecture), "architecture", VAE).to(dtype)
+    vae = validate.kind(build(architecture), "architecture", VAE)
+    for name, weights in vae.named_parameters():
+        weights.data = weights.data.to(state["model"][name].dtype)
+        weights.requires_grad_(name not in json.loads(state.get("frozen", "[]")))
+    return vae
+
+
+def _difference(theirs: str, mine: str) -> str:
+    """Say where two descriptions of networks first differ."""
+    pairs = itertools.zip_longest(theirs.splitlines(), mine.splitlines(), fillvalue="nothing")
+    there, here = next((a, b) for a, b in pairs if a != b)
+    return f"{there.strip()} there and {here.strip()} in vae"
 
 
 def _write(path: Path, state: dict) -> None:
@@ -432,8 +555,7 @@ def _write(path: Path, state: dict) -> None:
 
 def _read(path: Path) -> dict:
     """Return what `_write` wrote, its bytes verified first. Raises `ValueError` for any others."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist; wanted a file that lfm.training wrote")
+    path = validate.file_to_read(path, "path", "a file that lfm.training wrote")
     content = path.read_bytes()
     head = len(MAGIC) + 65
     if not content.startswith(MAGIC) or len(content) <= head:
@@ -466,10 +588,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _remove_debris(path: Path) -> None:
-    """Remove what a run that was killed while it wrote left beside its checkpoint."""
-    for part in path.parent.glob(f".{path.name}.*"):
-        if len(part.name) == len(path.name) + 34:
-            part.unlink(missing_ok=True)
+    """Remove what a run that was killed while it wrote left beside its checkpoint.
+
+    What is not yet old may be another run's that is writing it just now, and stays.
+    """
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        with contextlib.suppress(FileNotFoundError):  # another run removes it too
+            if len(part.name) == len(path.name) + 34 and part.stat().st_mtime < time.time() - STALE:
+                part.unlink()
 
 
 # ------------------------------------------------------------------ small things
@@ -484,41 +610,38 @@ def _device(device: str) -> torch.device:
                         "cpu" if device == "auto" else device)  # fmt: skip
 
 
-def _resident(x, name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Return data on the device: bytes as bytes, all else in the dtype of the weights."""
-    if isinstance(x, Tensor):
-        x = x.detach().cpu().numpy()
-    x = validate.data(x, name)
-    if x.dtype == np.uint8:
-        return torch.tensor(x, device=device)
-    x = torch.tensor(x, device=device, dtype=dtype)  # a copy: x may be read-only
-    if not x.isfinite().all():
-        raise ValueError(f"{name} is too large for {dtype}, the numbers of the networks")
-    return x
+def check_weights(vae: VAE) -> None:
+    """Raise `ValueError` where a weight is not a number: no data can be blamed for what follows."""
+    for name, weights in [*vae.named_parameters(), *vae.named_buffers()]:
+        if nn.parameter.is_lazy(weights):
+            raise ValueError(
+                f"vae has weights of no size yet in {name}; pass data through it first"
+            )
+        if not weights.isfinite().all():
+            raise ValueError(f"vae has values that are not finite in {name}; load or make it again")
 
 
-def _unit(x: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return bytes as numbers in [0, 1]; numbers as they are."""
-    return x.to(dtype).div_(255) if x.dtype == torch.uint8 else x
-
-
-def _architecture(vae: VAE) -> str:
+def _description(vae: VAE) -> dict:
+    """Return what a file says of the networks in it: how to make them, and what they look like."""
     try:
-        return json.dumps(spec(vae))
+        architecture = json.dumps(spec(vae))
     except ValueError:  # a network of the user's own: its weights can be loaded into another
-        return "null"
+        architecture = "null"
+    frozen = json.dumps(_frozen(vae))
+    return {"architecture": architecture, "networks": repr(vae), "frozen": frozen}
+
+
+def _frozen(vae: VAE) -> list[str]:
+    return [name for name, weights in vae.named_parameters() if not weights.requires_grad]
 
 
 def _fingerprint(x: Tensor) -> str:
-    return hashlib.sha256(x.cpu().numpy().tobytes()).hexdigest()
-
-
-def _shapes(vae: VAE) -> dict:
-    return _sizes(vae.state_dict())
+    return hashlib.sha256(x.cpu().contiguous().view(torch.uint8).numpy()).hexdigest()
 
 
 def _sizes(weights: dict) -> dict:
-    return {name: list(value.shape) for name, value in weights.items()}
+    tensors = {name: w for name, w in weights.items() if isinstance(w, Tensor)}
+    return {name: f"{tuple(w.shape)} of {w.dtype}" for name, w in tensors.items()}
 
 
 def _cloned(state):
@@ -557,6 +680,18 @@ def main(arguments: list[str] | None = None) -> None:
         _train_from_shell(options)
     except (ValueError, OSError, TrainingDiverged) as error:
         raise SystemExit(f"{parser.prog}: {error}") from None
+    except RuntimeError as error:
+        out_of_memory(error, parser.prog)
+        raise
+    except KeyboardInterrupt:
+        print(f"\n{parser.prog}: stopped; the same command goes on from the last whole epoch")
+        raise SystemExit(130) from None
+
+
+def out_of_memory(error: RuntimeError, name: str) -> None:
+    """End the process with one line where an error says that there is too little memory."""
+    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+        raise SystemExit(f"{name}: the networks need more memory than there is") from None
 
 
 def _train_from_shell(options) -> None:
@@ -568,20 +703,24 @@ def _train_from_shell(options) -> None:
     size = images.images.shape[1]
     x = np.round(images.images.reshape(len(images.images), -1) * (255 / images.white))
     vae = VAE.dense(x.shape[1], options.latent, options.hidden, rng=options.seed)
+    folder = validate.path(options.checkpoint, "--checkpoint")
+    for name in ("vae.lfm", "samples.png"):
+        validate.file_to_write(folder / name, "--checkpoint")
     trace = train(
         vae, x.astype(np.uint8), epochs=options.epochs, batch_size=options.batch_size,
         lr=options.lr, rng=options.seed, device=options.device, steps=options.steps,
-        checkpoint=options.checkpoint / "checkpoint.lfm", progress=True, binarise=True,
+        checkpoint=folder / "checkpoint.lfm", progress=True, binarise=True,
     )  # fmt: skip
-    save(vae, options.checkpoint / "vae.lfm")
+    save(vae, folder / "vae.lfm")
     with torch.no_grad():
         eps = np.random.default_rng(options.seed).standard_normal((64, options.latent))
         mean = vae.likelihood(eps).mean.numpy().reshape(-1, size, size)
     fig, ax = figures.new(width=6, height=6)
     figures.images(ax, 1 - mean, columns=8, vmin=0, vmax=1)
     picture = figures.show(fig, alt="Sixty-four images decoded from draws of the prior")
-    (options.checkpoint / "samples.png").write_bytes(picture.png)
-    print(f"{len(trace.bound)} epochs, bound {trace.bound[-1]:.2f} nats per datum")
+    (folder / "samples.png").write_bytes(picture.png)
+    bound = f", bound {trace.bound[-1]:.2f} nats per datum" if trace.bound else ""
+    print(f"{len(trace.bound)} epochs{bound}")
 
 
 if __name__ == "__main__":

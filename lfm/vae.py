@@ -97,6 +97,9 @@ class Conditional(nn.Module):
         """Return how many numbers the network must return for a distribution over `size` ones."""
         return size
 
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self.options)
+
     def outputs(self, given: Tensor) -> Tensor:
         """Return what the network makes of `given` (..., A), shape (..., B)."""
         flat = self.network(given.reshape(-1, given.shape[-1]))
@@ -186,8 +189,9 @@ class VAE(nn.Module):
     """z ~ N(0, I), x | z ~ decoder(z), and q(z | x) = encoder(x). Eq. deep-model.
 
     θ are the decoder's parameters, φ the encoder's. Data (N, D) are tensors, or arrays that are
-    then checked. `beta` weighs the divergence in the loss, and there alone: with another than 1 it
-    is a β-VAE, and its loss no longer a bound's.
+    then checked; of either, bytes (uint8) are grey values and divided by 255, here as in training
+    and evaluation, and all else is taken as it is. `beta` weighs the divergence in the loss, and
+    there alone: with another than 1 it is a β-VAE, and its loss no longer a bound's.
     Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
 
@@ -200,6 +204,10 @@ class VAE(nn.Module):
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not isinstance(part, nn.Module):
                 raise TypeError(f"{name} is {type(part).__name__}; wanted an nn.Module")
+        if isinstance(encoder, BernoulliPixels):
+            raise TypeError(
+                "encoder is BernoulliPixels; wanted a Gaussian, for factors are numbers"
+            )
         self.encoder, self.decoder = encoder, decoder
         self.n_factors = validate.count(n_factors, "n_factors")
         self.beta = validate.scalar(beta, "beta", 0.0)
@@ -224,6 +232,11 @@ class VAE(nn.Module):
         for name, part in (("encoder", encoder), ("decoder", decoder)):
             if not (isinstance(part, type) and issubclass(part, Conditional)):
                 raise TypeError(f"{name} is {part!r}; wanted a class of lfm.vae, a Conditional")
+        if "floor" not in encoder.options:
+            raise TypeError(
+                f"encoder is {encoder.__name__}; wanted a Gaussian of lfm.vae, for factors are "
+                "numbers"
+            )
         inwards = mlp([d, *hidden, encoder.n_outputs(k)], rng=rng, activation=activation)
         outwards = mlp([k, *reversed(hidden), decoder.n_outputs(d)], rng=rng, activation=activation)
         # q may be as narrow as the posterior is, p(x | z) not
@@ -231,12 +244,15 @@ class VAE(nn.Module):
         p = decoder(outwards, *((d,) if decoder is FullGaussian else ()))
         return cls(q, p, k, beta)
 
+    def extra_repr(self) -> str:
+        return f"n_factors={self.n_factors}, n_given={self.n_given}, beta={self.beta}"
+
     def infer(self, x) -> Distribution:
         """Return q(z | x, φ) for each of data x (N, D): a Gaussian over (K,). Inference.
 
         Eq. inference-network. One pass through a network, whatever N data there are elsewhere.
         """
-        return self.encoder(self._data(x, explained=False))
+        return self.encoder(self._data(x, bits=False))
 
     def likelihood(self, z) -> Distribution:
         """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
@@ -252,7 +268,7 @@ class VAE(nn.Module):
 
     def terms_of(self, q: Distribution, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
         """Return the same two terms for any Gaussian q over the factors of each datum."""
-        log_lik = self._explained(reparametrise(q, eps), x)  # (S, N)
+        log_lik = self.log_likelihood(reparametrise(q, eps), x)  # (S, N)
         return log_lik.mean(0), standard_normal_kl(q)
 
     def lower_bound(self, x, eps) -> Tensor:
@@ -279,7 +295,7 @@ class VAE(nn.Module):
         q = self.encoder(x)
         z = reparametrise(q, eps)
         log_prior = Normal(0.0, 1.0, validate_args=False).log_prob(z).sum(-1)
-        log_weights = log_prior + self._explained(z, x) - q.log_prob(z)  # (S, N)
+        log_weights = log_prior + self.log_likelihood(z, x) - q.log_prob(z)  # (S, N)
         return torch.logsumexp(log_weights, 0) - math.log(len(eps))
 
     @torch.no_grad()
@@ -287,11 +303,33 @@ class VAE(nn.Module):
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
         n, rng = validate.count(n, "n"), validate.generator(rng)
         z = self.tensor(rng.standard_normal((n, self.n_factors)), "z")
-        return draw(self.decoder(z), rng=rng), z
+        with evaluating(self):
+            return draw(self.decoder(z), rng=rng), z
 
-    def _explained(self, z: Tensor, x: Tensor) -> Tensor:
+    def decoded(self, z: Tensor, x: Tensor) -> Distribution:
+        """Return p(x | z, θ) for factors z (S, N, K) of data x (N, D), which may give a part."""
+        return self.likelihood(z)
+
+    def log_likelihood(self, z: Tensor, x: Tensor) -> Tensor:
         """Return ln p(x_n | z_sn) in nats (S, N)."""
-        return self.likelihood(z).log_prob(x)
+        return self.decoded(z, x).log_prob(self.explained(x))
+
+    def explained(self, x):
+        """Return the columns of data (N, D) that the model explains."""
+        return x[..., : x.shape[-1] - self.n_given]
+
+    def seen(self, x) -> Tensor:
+        """Return checked data (N, D) as the networks see them, and everybody else should.
+
+        Bytes are grey values, divided by 255; columns that are given, and all other numbers, are
+        taken as they are.
+        """
+        grey = str(x.dtype).removeprefix("torch.") == "uint8"
+        x = self.tensor(x, "x")
+        if not grey:
+            return x
+        given = x[..., x.shape[-1] - self.n_given :]
+        return torch.cat([self.explained(x) / 255, given], -1) if self.n_given else x / 255
 
     def tensor(self, a, name: str) -> Tensor:
         """Return numbers as a tensor like the weights. Arrays are checked, tensors are not."""
@@ -304,32 +342,38 @@ class VAE(nn.Module):
             raise ValueError(f"{name} is too large for {like.dtype}, the numbers of the networks")
         return a
 
-    def checked(self, x, *, explained: bool = True) -> np.ndarray:
-        """Return data (N, D) as an array that these networks take, not copied.
+    def checked(self, x, name: str = "x", *, bits: bool | None = None) -> np.ndarray:
+        """Return data (N, D) as an array that these networks take, in its own dtype, not copied.
 
-        Raises `ValueError` or `TypeError` where they do not: for values that are not finite, for
-        other columns, and, where the data are to be `explained` by a decoder of bits, for values
-        that are not from 0 to 1.
+        With `bits`, which a decoder of bits has by itself, values are to be from 0 to 1, or bytes.
+        Raises `ValueError` or `TypeError` where the networks do not take them: for values that are
+        not finite, other columns, or bytes that are 0 and 1 only, which would be all but black.
         """
-        x = validate.data(x)
-        self._check_columns(x.shape[1])
-        if explained and isinstance(self.decoder, BernoulliPixels):
-            bits = x[:, : x.shape[1] - self.n_given]
-            if bits.min() < 0 or bits.max() > 1:
-                raise ValueError(
-                    f"x is from {bits.min():.4g} to {bits.max():.4g}; wanted 0 to 1, for bits"
-                )
+        x = validate.data(x, name)
+        self._check_columns(x.shape[1], name)
+        pixels = self.explained(x)
+        if pixels.shape[1] == 0:
+            raise ValueError(f"{name} has {x.shape[1]} columns, all of them given; wanted more")
+        low, high = pixels.min(), pixels.max()
+        if x.dtype == np.uint8 and high == 1 and len(x) > 1:
+            raise ValueError(
+                f"{name} is bytes of 0 and 1; bytes are grey values, divided by 255. Wanted "
+                f"{name}.astype(bool) for bits, or grey values up to 255"
+            )
+        if bits is None:
+            bits = isinstance(self.decoder, BernoulliPixels)
+        if bits and x.dtype != np.uint8 and not (low >= 0 and high <= 1):
+            raise ValueError(f"{name} is from {low:.4g} to {high:.4g}; wanted 0 to 1, for bits")
         return x
 
-    def _data(self, x, *, explained: bool = True) -> Tensor:
-        x = x if isinstance(x, Tensor) else self.checked(x, explained=explained)
-        x = self.tensor(x, "x")
+    def _data(self, x, *, bits: bool | None = None) -> Tensor:
+        x = self.seen(x if isinstance(x, Tensor) else self.checked(x, bits=bits))
         if x.ndim != 2 or 0 in x.shape:
             raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
         self._check_columns(x.shape[1])
         return x
 
-    def _check_columns(self, found: int) -> None:
+    def _check_columns(self, found: int, name: str = "x") -> None:
         known = type(self.encoder) in CONDITIONALS.values()
         parts = getattr(self.encoder.network, "spec", None) if known else None
         if parts is None or parts["kind"] == "conv_decoder":  # made by the user, for what they know
@@ -337,7 +381,7 @@ class VAE(nn.Module):
         wanted = parts["sizes"][0] if parts["kind"] == "mlp" else parts["size"] ** 2
         if found != wanted:
             raise ValueError(
-                f"x has {found} columns, which these networks do not take; wanted {wanted}"
+                f"{name} has {found} columns, which these networks do not take; wanted {wanted}"
             )
 
     def _noise(self, x: Tensor, eps) -> Tensor:
@@ -393,12 +437,34 @@ class ConditionalVAE(VAE):
             raise ValueError(f"y has {y.shape[1]} columns; wanted {self.n_given}")
         y = self.tensor(y, "y")
         z = self.tensor(rng.standard_normal((len(y), self.n_factors)), "z")
-        return draw(self.likelihood(torch.cat([z, y], 1)), rng=rng), z
+        with evaluating(self):
+            return draw(self.likelihood(torch.cat([z, y], 1)), rng=rng), z
 
-    def _explained(self, z: Tensor, x: Tensor) -> Tensor:
-        x, y = x[:, : -self.n_given], x[:, -self.n_given :]
-        y = y.expand(*z.shape[:-1], self.n_given)
-        return self.likelihood(torch.cat([z, y], -1)).log_prob(x)
+    def decoded(self, z: Tensor, x: Tensor) -> Distribution:
+        """Return p(x | z, y, θ) for factors z (S, N, K), y from data x (N, D + G)."""
+        y = x[:, -self.n_given :]
+        shape = z.shape[:-2] + y.shape[:1]
+        z, y = z.expand(*shape, z.shape[-1]), y.expand(*shape, y.shape[-1])
+        return self.likelihood(torch.cat([z, y], -1))
+
+
+@contextmanager
+def modes_kept(vae: nn.Module):
+    """Put each network back, afterwards, into the mode that it was in: training or not."""
+    modes = [(module, module.training) for module in vae.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def evaluating(vae: nn.Module):
+    """Use networks as they are after training: no dropout, no statistics of batches."""
+    with modes_kept(vae):
+        vae.eval()
+        yield
 
 
 def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
@@ -441,13 +507,16 @@ def spec(module: nn.Module) -> dict:
     Raises `ValueError` for a network that this module did not make.
     """
     validate.kind(module, "module", nn.Module)
-    if isinstance(module, VAE):
+    if type(module) in (VAE, ConditionalVAE):
         parts = {"encoder": spec(module.encoder), "decoder": spec(module.decoder)}
-        return {"kind": "VAE", "n_factors": module.n_factors, "beta": module.beta} | parts
+        given = {"n_given": module.n_given} if module.n_given else {}
+        sizes = {"n_factors": module.n_factors, "beta": float(module.beta)}
+        return {"kind": type(module).__name__} | sizes | given | parts
     if type(module) in CONDITIONALS.values():
         options = {name: getattr(module, name) for name in module.options}
         return {"kind": type(module).__name__, "network": spec(module.network)} | options
-    if getattr(module, "spec", None) is None:
+    # A network that was changed after it was made is not what its spec says.
+    if getattr(module, "spec", None) is None or module.as_made != repr(module):
         raise ValueError(
             f"the architecture of a {type(module).__name__} is not known: only networks of lfm.vae "
             "can be rebuilt from a file. Load the weights into a VAE that you made: load(path, vae)"
@@ -469,19 +538,20 @@ def build(parts: dict) -> nn.Module:
 
 
 def _built(kind, parts: dict) -> nn.Module:
-    if kind == "VAE":
-        encoder, decoder = build(parts["encoder"]), build(parts["decoder"])
-        return VAE(encoder, decoder, parts["n_factors"], parts["beta"])
+    if kind in MODELS:
+        encoder, decoder = build(parts.pop("encoder")), build(parts.pop("decoder"))
+        return MODELS[kind](encoder, decoder, **parts)
     if kind in CONDITIONALS:
         network = build(parts.pop("network"))
         return CONDITIONALS[kind](network, **parts)
     if kind in NETWORKS:
         return NETWORKS[kind](**parts, rng=0)
     raise ValueError(
-        f"parts: kind is {kind!r}; wanted one of {', '.join([*CONDITIONALS, *NETWORKS])}"
+        f"parts: kind is {kind!r}; wanted one of {', '.join([*MODELS, *CONDITIONALS, *NETWORKS])}"
     )
 
 
+MODELS = {"VAE": VAE, "ConditionalVAE": ConditionalVAE}
 CONDITIONALS = {
     c.__name__: c for c in (DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels)
 }
@@ -515,10 +585,11 @@ def _seeded(rng):
     """Let torch's layers draw their weights from `rng`, and leave its random state as it was."""
     seed = validate.torch_seed(rng)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # that of the CPU, and no other
         yield
 
 
 def _with_spec(network: nn.Module, kind: str, **options) -> nn.Module:
     network.spec = {"kind": kind} | options
+    network.as_made = repr(network)
     return network

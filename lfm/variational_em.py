@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import expit, logit, logsumexp, xlogy
 
 from lfm import _validate as validate
+from lfm._values import Followed, Value
 from lfm.distributions import Bernoulli
 from lfm.factor_analysis import FactorStats, filled, regression, statistics, unrounded
 
@@ -31,11 +32,20 @@ EPS = np.finfo(float).eps
 class Enumerated:
     """The exact posterior over all 2^K states: a formula, evaluated where it is looked at.
 
-    Data pass through in chunks, so that the (N, 2^K) table is never held.
+    Data pass through in chunks, so that the (N, 2^K) table is never held. Looking raises
+    `ValueError` where x has been changed in place by then.
     """
 
     def __init__(self, model: "BinaryFactors", x: Array):
-        self.model, self.x = model, x
+        self.model, self.data = model, Followed(x)
+
+    def __reduce__(self):
+        return self.data.reduced(self, self.model, "_summary")
+
+    @property
+    def x(self) -> Array:
+        """The data (N, D)."""
+        return self.data.array()
 
     @property
     def states(self) -> Array:
@@ -59,9 +69,10 @@ class Enumerated:
     @cached_property
     def _summary(self) -> tuple[Array, Array, Array]:
         """Marginals (N, K), entropies (N,), and how many data are in each state (2^K,)."""
-        n, k = len(self.x), self.states.shape[1]
+        x, k = self.x, self.states.shape[1]
+        n = len(x)
         probs, entropy, counts = np.empty((n, k)), np.empty(n), np.zeros(len(self.states))
-        for rows, scores in self.model._scores(self.x):
+        for rows, scores in self.model._scores(x):
             scores -= scores.max(axis=1, keepdims=True)
             r = np.exp(scores)  # (n, 2^K)
             norm = r.sum(axis=1)
@@ -75,7 +86,7 @@ class Enumerated:
 
 
 @dataclass(frozen=True, eq=False)
-class BinaryFactors:
+class BinaryFactors(Value):
     """p(x) = Σ_z Π_k π_k^z_k (1-π_k)^(1-z_k) N(x; W z + μ, σ²I) over 2^K states; `binary-factors`.
 
     q is a product of Bernoullis, or with `exact` the posterior itself, by enumeration, for up to

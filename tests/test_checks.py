@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import sys
 import warnings
 from pathlib import Path
 
@@ -102,12 +103,18 @@ def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
         (lambda q, p: None, "returns nothing yet"),
         (lambda q, p: 1 / 0, "raised ZeroDivisionError"),
         (lambda q: q, "raised TypeError"),
-        (lambda q, p: q, r"shape \(4,\); wanted \(\)"),
+        (lambda q, p: q, r"shape \(4,\); wanted one number"),
+        (lambda q, p: [(q * np.log(q / p)).sum()], r"shape \(1,\); wanted one number: .*item\(\)"),
+        (lambda q, p: sys.exit("bye"), "raised SystemExit: bye"),
+        (lambda q, p: exit(), "raised SystemExit"),
         (lambda q, p: "many", "returns a str"),
         (lambda q, p: str((q * np.log(q / p)).sum()), "returns a str; wanted real numbers"),
         (lambda q, p: (q * np.log(q / p)).sum() + 1j, "returns a complex"),
         (lambda q, p: [[1.0], [1.0, 2.0]], "returns a list that is no array"),
-        (lambda q, p: torch.zeros((), requires_grad=True), "returns a Tensor that is no array"),
+        (
+            lambda q, p: torch.zeros((), requires_grad=True),
+            "a tensor that tracks gradients; return its `.detach",
+        ),
         (lambda q, p: np.zeros((2, 3)) @ q, r"when called with q \(4,\), p \(4,\)"),
         (lambda q, p: int("x\n" * 999), r"ValueError: .{100,170}\.\.\.\n"),
         (lambda q, p: {}[object()], r"KeyError: <object object>\n"),

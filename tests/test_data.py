@@ -135,9 +135,10 @@ def test_sha256_must_be_a_sha256(tmp_path, wrong):
 
 
 def test_load_names_the_file_that_is_missing(tmp_path):
-    for path in (tmp_path / "missing.npy", tmp_path):  # a folder is no file
-        with pytest.raises(FileNotFoundError, match=re.escape(f"{path} does not exist")):
-            data.load(path, "0" * 64)
+    with pytest.raises(FileNotFoundError, match=r"missing\.npy does not exist"):
+        data.load(tmp_path / "missing.npy", "0" * 64)
+    with pytest.raises(IsADirectoryError, match="is a folder; wanted a file with sha256"):
+        data.load(tmp_path, "0" * 64)
 
 
 # ------------------------------------------------------------------ fetch

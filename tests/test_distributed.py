@@ -216,6 +216,7 @@ def test_bad_data_of_one_process_stop_all_with_its_message(tmp_path):
         np.save(tmp_path / "x" / f"{i}.npy", part)
     model = GaussianMixture.init(x[:300], 6, rng=0)
     about = {"rows": 900, "columns": 4, "components": 6, "prior": False, "seed": 0}
+    about["data"] = distributed._outline(data.Shards(tmp_path / "x"))
     path = tmp_path / "run.lfm"
     training._write(path, distributed._state(model, [], about))
     at = time.monotonic()
@@ -229,8 +230,10 @@ def test_bad_data_of_one_process_stop_all_with_its_message(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (["--data", "none"], "rank 0: FileNotFoundError: none has no .npy files"),
-        (["--components", "0"], "rank 0: ValueError: n_components is 0"),
+        (["--data", "none"], "rank 0: FileNotFoundError: .*none has no .npy files"),
+        (["--components", "0"], "rank 0: ValueError: components is 0"),
+        (["--max-iter", "-1"], "rank 0: ValueError: max_iter is -1; wanted at least 0"),
+        (["--tol", "nan"], "rank 0: ValueError: tol is nan; wanted a number"),
         (["--components", "3"], r"run\.lfm is of another run .*\"components\": 2"),
     ],
 )

@@ -6,9 +6,13 @@ arguments may be added behind those that stand here.
 
 import importlib
 import inspect
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass
 
 import pytest
+
+import lfm
 
 PROTOCOL = {
     "infer": "x q",
@@ -211,3 +215,14 @@ def test_a_model_starts_from_data_and_cannot_be_changed(name):
         assert arguments(model.init)[0] == "x"
         assert "*rng" in arguments(model.init)
     assert model.__dataclass_params__.frozen
+
+
+def test_import_lfm_is_enough_and_loads_nothing_that_is_not_asked_for():
+    code = (
+        "import sys, lfm; assert 'numpy' not in sys.modules; print(lfm.data.mnist().x.shape); "
+        "assert 'torch' not in sys.modules; assert 'vae' in dir(lfm)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "(5000, 784)\n"), done.stderr
+    with pytest.raises(AttributeError, match=r"lfm has no 'vea'; it has bound, .*vae"):
+        lfm.vea  # noqa: B018 - it is asked for here

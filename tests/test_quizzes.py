@@ -102,7 +102,7 @@ def test_no_letter_is_a_good_guess():
         ("", "there is no option ''"),
         ("ab", "there is no option 'ab'"),
         ("Inference " * 99, "there is no option 'Inference Inference '; wanted"),
-        (1, 'this is a quiz: wanted a, b, c or d, as in "a", and not int'),
+        (1, 'this is a quiz: wanted a, b, c or d in quotes, as in "a", and not int'),
         (lambda q, p: 0.0, "and not a function"),
         (["a"], "and not list"),
         (np.zeros(3), "and not ndarray"),
@@ -112,6 +112,16 @@ def test_whatever_is_no_letter_is_told_what_is_wanted(answer, message):
     verdict = checks.check("which-question", answer)
     assert not verdict.passed
     assert message in verdict.message
+
+
+@pytest.mark.parametrize("form", ["{}", "{})", "({})", " {}. ", "**{}**", "_{}_"])
+def test_a_letter_is_read_in_whatever_form_it_comes(form):
+    for quiz in _quizzes.ALL[:5]:
+        for letter in quiz.options:
+            verdict = checks.check(quiz.name, form.format(letter.upper()))
+            assert (verdict.passed, verdict.message) == (
+                letter == quiz.right, quiz.options[letter].reply,
+            )  # fmt: skip
 
 
 def test_a_letter_is_no_answer_to_an_exercise():

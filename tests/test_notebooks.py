@@ -4,6 +4,7 @@ import html
 import itertools
 import re
 import statistics
+import sys
 from pathlib import Path
 
 import nbformat
@@ -120,6 +121,14 @@ def test_links_between_chapters_lead_somewhere(path):
     for cell in read(path).cells:
         for target in re.findall(r"\]\(([^)#]+\.ipynb)", cell.source):
             assert (path.parent / target).exists(), target
+
+
+@every_notebook
+def test_where_lfm_is_not_installed_the_first_cell_says_in_one_line_what_to_do(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lfm", None)
+    with pytest.raises(SystemExit, match=r"^lfm is not installed here: run `make course`") as end:
+        exec(compile(code_cells(path)[0].source, path.name, "exec"), {})
+    assert "\n" not in str(end.value)
 
 
 REACHES_OUT = """

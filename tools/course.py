@@ -14,8 +14,9 @@ import nbformat
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 
-# What a cell may be tagged with. All but the first five steer the slides.
+# What a cell may be tagged with. All but the first six steer the slides.
 TAGS = {
+    "remove-cell",  # not on the site: the first cell, which says how lfm is installed
     "exercise",  # an empty cell to be written by the student
     "solution",  # its answer, in notebooks/solutions
     "quiz",  # a question answered by a letter, in chapters and solutions

@@ -5,6 +5,8 @@ PIP_ARGS ?=
 JUPYTER_ARGS ?=
 WORKERS ?= 2
 FLOOR_BUT ?=
+KERNELS ?=
+TRAIN ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -18,14 +20,15 @@ ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks test-browser test-floor lint format
-.PHONY: refresh site slides handout bench clean
+.PHONY: help course test test-package test-notebooks test-browser test-floor test-kernels lint
+.PHONY: format refresh site slides handout bench clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 course: $(READY) ## Set up, then open the course in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_ARG) --LabApp.default_url=/lab/tree/notebooks/00_latent_factors.ipynb \
+	    --ServerApp.answer_yes=True \
 	    $(JUPYTER_ARGS)
 
 # Two workers with two threads each would fight for two cores.
@@ -44,7 +47,7 @@ test-notebooks: $(READY) ## Run every notebook and compare its outputs with the 
 	    -n $(WORKERS) --dist loadfile -q notebooks
 
 test-browser: $(BROWSER_READY) site slides handout ## Look at site and slides in a browser
-	$(BIN)/pytest -q tests/browser
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q tests/browser
 
 site: $(SITE_READY) $(NODE_READY) ## Make the course a site of pages: build/site
 	$(BIN)/python -m tools.site
@@ -54,6 +57,9 @@ slides: $(READY) $(NODE_READY) ## Make slides of every chapter: build/slides
 
 handout: $(READY) ## Make handouts for students and for teachers: build/handout
 	$(BIN)/python -m tools.handout
+
+test-kernels: $(READY) ## Run the notebooks as other processors would (more than an hour)
+	$(BIN)/python -m tools.kernels $(if $(TRAIN),--training) $(if $(KERNELS),--only $(KERNELS))
 
 test-floor: $(FLOOR)/.ready ## Test the package with the oldest versions that are allowed
 	$(FLOOR)/bin/pytest -n $(WORKERS) --dist loadfile -q
@@ -80,16 +86,16 @@ clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build node_modules *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
-# The news prompt of JupyterLab asks the network; this setting leaves it closed.
+# No news prompt, which asks the network; and names of files in their whole length.
 LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings/overrides.json
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt tools/lab_settings.json
 	$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else \
 	    f"Python {v[0]}.{v[1]} is too old: call make PYTHON=python3.11 (or newer)")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt $(PIP_ARGS) -e '.[course,test]'
 	mkdir -p $(dir $(LAB_SETTINGS))
-	echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > $(LAB_SETTINGS)
+	cp tools/lab_settings.json $(LAB_SETTINGS)
 	touch $@
 
 $(BENCH_READY): $(READY)
@@ -120,7 +126,7 @@ endef
 
 # FLOOR_BUT=torch takes that one from constraints.txt, where its oldest version cannot be had.
 $(FLOOR)/.ready: pyproject.toml constraints.txt tools/floor.py
-	test -x $(FLOOR)/bin/python || $(PYTHON) -m venv $(FLOOR)
+	$(FLOOR)/bin/python -m pip --version > /dev/null 2>&1 || $(PYTHON) -m venv $(FLOOR)
 	$(FLOOR)/bin/python tools/floor.py $(FLOOR_BUT) > $(FLOOR)/constraints.txt
 	$(FLOOR)/bin/python -m pip install --quiet -c $(FLOOR)/constraints.txt $(PIP_ARGS) \
 	    -e '.[course,test]'

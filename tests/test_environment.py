@@ -36,6 +36,10 @@ def test_environment_yml_agrees_with_pyproject():
     assert conda() == wanted
 
 
+def test_conda_gets_the_pip_that_the_readme_calls():
+    assert re.search(r"^  - pip\b", (ROOT / "environment.yml").read_text(encoding="utf-8"), re.M)
+
+
 def test_the_floor_is_the_lower_bounds_of_pyproject():
     floor = runpy.run_path(str(ROOT / "tools" / "floor.py"))["floor"]
     wanted = bounds([*PROJECT["dependencies"], *EXTRAS["course"], *EXTRAS["test"]])

@@ -34,6 +34,16 @@ def test_the_table_has_each_chapter_with_its_question_and_time(path):
     assert row.rstrip(" |").endswith(f"{minutes[0]} min | {minutes[1]} min")
 
 
+def test_the_hours_of_the_whole_course_are_those_of_its_chapters():
+    minutes = re.findall(r"\| (\d+) min \| (\d+) min \|", README)
+    assert len(minutes) == len(CHAPTERS)
+    reading, exercises = (sum(map(int, column)) / 60 for column in zip(*minutes, strict=True))
+    assert (
+        f"about {round(reading)} hours to read and {round(exercises)} for the exercises"
+        in " ".join(README.split())
+    )
+
+
 RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
 
 
@@ -60,7 +70,8 @@ def test_the_examples_run_one_after_the_other(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("inference ")
+    said = re.search(r"```text\n(.*?)```", README, flags=re.S)[1]
+    assert done.stdout == said
 
 
 def test_every_command_is_a_target_and_every_link_leads_somewhere():

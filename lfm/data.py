@@ -433,13 +433,10 @@ def write_shards(folder, x, *, rows: int = 2**18) -> Shards:
         with contextlib.suppress(FileNotFoundError):
             folder.rmdir()
         os.replace(part, folder)
-    except OSError as error:
+    except BaseException as error:
         shutil.rmtree(part, ignore_errors=True)
-        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
+        if getattr(error, "errno", None) in (errno.ENOTEMPTY, errno.EEXIST):  # somebody was faster
             raise FileExistsError(f"{folder} is not empty now; wanted a new folder") from None
-        raise
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
         raise
     return Shards(folder)
 
@@ -454,9 +451,7 @@ def _kept(x) -> Iterator[Array]:
             yield part
 
     one = not (hasattr(x, "__next__") or validate.is_stream(x))
-    for batch in validate.batches(
-        noted([validate.matrix(x) if not hasattr(x, "dtype") else x] if one else x)
-    ):
+    for batch in validate.batches(noted([x] if one else x)):
         yield batch.view(bool) if bits[-1] else batch
 
 

@@ -36,7 +36,7 @@ test-package test-notebooks test-floor bench: export OMP_NUM_THREADS := 1
 test-package test-notebooks test-floor bench: export OPENBLAS_NUM_THREADS := 1
 test-package test-notebooks test-floor bench: export MKL_NUM_THREADS := 1
 
-test: lint test-package test-notebooks ## Set up, then run every test
+test: lint test-package test-notebooks ## Set up, then test the package and every notebook
 
 test-package: $(READY) ## Test the package lfm
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile -q

@@ -70,8 +70,8 @@ def test_the_examples_run_one_after_the_other(tmp_path):
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    said = re.search(r"```text\n(.*?)```", README, flags=re.S)[1]
-    assert done.stdout == said
+    said = re.findall(r"```text\n(.*?)```", README, flags=re.S)
+    assert done.stdout == "".join(said)
 
 
 def test_every_command_is_a_target_and_every_link_leads_somewhere():

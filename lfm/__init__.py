@@ -4,7 +4,6 @@ Read the files in this order; each needs only those before it.
 
     bound             the lower bound of any model whose z takes finitely many values
     distributions     the q's and the priors of the closed-form chapters
-    progress          bars for what takes more than two seconds
     em                the loop of the two steps; it knows no model
     toy               the smallest model: two bells, one parameter
     gaussian_mixture  a discrete factor: which component?
@@ -21,8 +20,8 @@ Read the files in this order; each needs only those before it.
     figures           every figure of the course
     checks            what exercises and quizzes are checked with; exams
 
-Files that begin with an underscore are machinery: checks of arguments, chunked sums, copies of
-frozen values.
+Two doors can stay shut: `engine` (checks of arguments, frozen values, chunked sums, progress bars)
+and `scale` (data that do not fit into memory, several processes).
 
 Sizes, in code and text: N data, D observed dimensions, K components or factors, S samples.
 Quantities in nats. Arrays are float64, one datum a row.
@@ -34,7 +33,7 @@ docstring of the code that computes it (after "Eq."), and on the test that evalu
 from importlib import import_module
 
 _SUBJECT = (
-    "bound", "distributions", "progress", "em", "toy", "gaussian_mixture", "factor_analysis",
+    "bound", "distributions", "em", "toy", "gaussian_mixture", "factor_analysis",
     "variational_bayes", "variational_em", "gradients", "vae", "training", "distributed",
     "evaluation", "data", "faces", "figures", "checks",
 )  # fmt: skip

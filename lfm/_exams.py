@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lfm import _validate as validate
 from lfm import bound, evaluation, gradients
 from lfm.distributions import Bernoulli, Categorical, InverseWishart
+from lfm.engine import validate
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.toy import TwoBells

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import logsumexp, rel_entr, xlogy
 
-from lfm import _validate as validate
+from lfm.engine import validate
 
 Array = np.ndarray
 

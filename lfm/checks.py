@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from lfm import _exercises, _quizzes
-from lfm import _validate as validate
+from lfm.engine import validate
 
 Array = np.ndarray
 

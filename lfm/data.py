@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lfm import _validate as validate
+from lfm.engine import validate
 from lfm.faces import Faces, faces
 
 __all__ = [

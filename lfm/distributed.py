@@ -27,9 +27,9 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from lfm import _validate as validate
 from lfm import data, em, training
 from lfm.distributions import InverseWishart
+from lfm.engine import validate
 from lfm.factor_analysis import Moments
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.vae import VAE, BernoulliPixels, SharedGaussian

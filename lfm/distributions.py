@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import multigammaln, xlogy
 
-from lfm import _validate as validate
-from lfm._values import Value
+from lfm.engine import validate
+from lfm.engine.values import Value
 
 Array = np.ndarray
 

@@ -15,8 +15,8 @@ from typing import Any, Literal, NamedTuple, Protocol, Self
 
 import numpy as np
 
-from lfm import _validate as validate
-from lfm.progress import bar as progress_bar
+from lfm.engine import validate
+from lfm.engine.progress import bar as progress_bar
 
 Array = np.ndarray
 

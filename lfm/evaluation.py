@@ -11,9 +11,9 @@ from scipy.spatial import cKDTree
 from scipy.special import entr, rel_entr
 from torch.distributions import MultivariateNormal, Normal
 
-from lfm import _validate as validate
-from lfm.progress import bar as progress_bar
-from lfm.progress import watched
+from lfm.engine import validate
+from lfm.engine.progress import bar as progress_bar
+from lfm.engine.progress import watched
 from lfm.training import check_weights
 from lfm.vae import VAE, evaluating
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lfm import _validate as validate
-from lfm.progress import watched
+from lfm.engine import validate
+from lfm.engine.progress import watched
 
 Array = np.ndarray
 

@@ -13,10 +13,10 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import blas, eigh, pinvh
 
-from lfm import _validate as validate
-from lfm._values import Value
 from lfm.distributions import LinearGaussian
 from lfm.em import Stats
+from lfm.engine import validate
+from lfm.engine.values import Value
 
 Array = np.ndarray
 

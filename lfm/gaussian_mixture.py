@@ -10,11 +10,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import logsumexp
 
-from lfm import _validate as validate
-from lfm._quadratic import Quadratic, softmax
-from lfm._values import Followed, Value
 from lfm.distributions import Categorical, InverseWishart
 from lfm.em import Stats
+from lfm.engine import validate
+from lfm.engine.quadratic import Quadratic, softmax
+from lfm.engine.values import Followed, Value
 
 Array = np.ndarray
 

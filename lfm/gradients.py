@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from lfm import _validate as validate
+from lfm.engine import validate
 
 Tensor = torch.Tensor
 Function = Callable[[Tensor], Tensor]

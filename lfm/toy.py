@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import expit, xlogy
 
-from lfm import _validate as validate
 from lfm.distributions import Categorical
 from lfm.em import Stats
+from lfm.engine import validate
 
 Array = np.ndarray
 

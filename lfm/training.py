@@ -27,9 +27,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from lfm import _validate as validate
 from lfm import data
-from lfm.progress import bar as progress_bar
+from lfm.engine import validate
+from lfm.engine.progress import bar as progress_bar
 from lfm.vae import VAE, build, evaluating, modes_kept, spec
 
 Tensor = torch.Tensor

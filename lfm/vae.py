@@ -18,7 +18,7 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
 
-from lfm import _validate as validate
+from lfm.engine import validate
 
 Tensor = torch.Tensor
 

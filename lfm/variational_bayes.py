@@ -14,11 +14,11 @@ from functools import cached_property
 import numpy as np
 from scipy.special import digamma, gammaln, logsumexp
 
-from lfm import _validate as validate
-from lfm._quadratic import Quadratic
-from lfm._values import Value
 from lfm.distributions import Categorical, InverseWishart
 from lfm.em import Stats
+from lfm.engine import validate
+from lfm.engine.quadratic import Quadratic
+from lfm.engine.values import Value
 from lfm.gaussian_mixture import MixtureStats, Responsibilities, k_means, statistics
 
 Array = np.ndarray

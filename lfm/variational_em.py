@@ -11,9 +11,9 @@ from functools import cached_property
 import numpy as np
 from scipy.special import expit, logit, logsumexp, xlogy
 
-from lfm import _validate as validate
-from lfm._values import Followed, Value
 from lfm.distributions import Bernoulli
+from lfm.engine import validate
+from lfm.engine.values import Followed, Value
 from lfm.factor_analysis import FactorStats, filled, regression, statistics, unrounded
 
 Array = np.ndarray

@@ -62,7 +62,7 @@ def test_constraints_pin_every_requirement_at_or_above_its_lower_bound():
             assert as_numbers[0] >= as_numbers[1], name
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "lfm").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "lfm").rglob("*.py")), ids=lambda p: p.name)
 def test_the_package_imports_only_its_few_dependencies(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []

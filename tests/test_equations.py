@@ -21,7 +21,7 @@ def tags_in_notebooks() -> Counter:
 
 def names_in_docstrings() -> set[str]:
     found = set()
-    for path in sorted((ROOT / "lfm").glob("*.py")):
+    for path in sorted((ROOT / "lfm").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
                 text = ast.get_docstring(node) or ""

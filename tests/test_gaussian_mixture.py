@@ -13,8 +13,9 @@ from scipy.stats import multivariate_normal
 from sklearn.cluster import KMeans
 from sklearn.mixture import GaussianMixture as SklearnMixture
 
-from lfm import _quadratic, em
+from lfm import em
 from lfm.distributions import Categorical, InverseWishart
+from lfm.engine import quadratic
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
 
 each_seed = pytest.mark.parametrize("seed", range(3))
@@ -404,7 +405,7 @@ def test_shared_and_own_origins_agree(monkeypatch):
     q = Categorical(np.random.default_rng(0).dirichlet(np.ones(4), size=len(x)))
     results = {}
     for name, limit in {"SharedOrigin": np.inf, "OwnOrigins": 0.0}.items():
-        monkeypatch.setattr(_quadratic, "SHARED_LIMIT", limit)
+        monkeypatch.setattr(quadratic, "SHARED_LIMIT", limit)
         assert type(model._joint.basis(x)).__name__ == name
         stats, given = model.expect(x, model.infer(x)), model.expect(x, q)
         new, bounds = run(model, x, 4)
@@ -469,7 +470,7 @@ def test_a_start_far_from_the_data_learns_their_moments(offset):
 
 
 def test_more_columns_than_a_shared_expansion_holds():
-    d = _quadratic.SHARED_COLUMNS + 2
+    d = quadratic.SHARED_COLUMNS + 2
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, d)) + 3 * rng.integers(2, size=(300, 1))
     model = GaussianMixture.init(x, 2, rng=0, prior=InverseWishart.from_data(x, 2))

@@ -25,13 +25,14 @@ from matplotlib import pyplot as plt
 from test_properties import awkward, quick
 
 import lfm
-from lfm import bound, checks, data, distributed, em, evaluation, gradients, progress, training, vae
+from lfm import bound, checks, data, distributed, em, evaluation, gradients, training, vae
 from lfm import factor_analysis as fa
 from lfm import figures as fig
 from lfm import gaussian_mixture as gm
 from lfm import variational_bayes as vb
 from lfm import variational_em as ve
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
+from lfm.engine import progress
 from lfm.toy import TwoBells
 
 rng = np.random.default_rng(0)
@@ -577,19 +578,19 @@ NOT_SPOILED = {
 
 def public_callables():
     """Yield (name, callable): every function, class and method of every public module."""
-    for module in pkgutil.iter_modules(lfm.__path__):
-        if module.name.startswith("_"):
-            continue
-        members = vars(importlib.import_module(f"lfm.{module.name}"))
+    public = [m.name for m in pkgutil.iter_modules(lfm.__path__) if not m.name.startswith("_")]
+    for path in [*public, "engine.progress"]:
+        module = path.rpartition(".")[2]
+        members = vars(importlib.import_module(f"lfm.{path}"))
         for name, value in members.items():
-            own = getattr(value, "__module__", None) == f"lfm.{module.name}" and callable(value)
+            own = getattr(value, "__module__", None) == f"lfm.{path}" and callable(value)
             if name.startswith("_") or not own or _is_exception(value):
                 continue
-            yield f"{module.name}.{name}", value
+            yield f"{module}.{name}", value
             for part in vars(value) if inspect.isclass(value) else ():
                 routine = inspect.isroutine(getattr(value, part))
                 if routine and not part.startswith("_") and not _is_property(value, part):
-                    yield f"{module.name}.{name}.{part}", getattr(value, part)
+                    yield f"{module}.{name}.{part}", getattr(value, part)
 
 
 def _is_property(value, part):

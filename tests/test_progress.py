@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from nbclient import NotebookClient
 
-from lfm import data, em, evaluation, progress, training
+from lfm import data, em, evaluation, training
+from lfm.engine import progress
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.vae import VAE
 

@@ -170,8 +170,9 @@ def equations() -> dict[str, Equation]:
 
 def _named_in_docstrings() -> dict[str, list[str]]:
     found = defaultdict(list)
-    for path in sorted((ROOT / "lfm").glob("*.py")):
-        module = "lfm" if path.stem == "__init__" else f"lfm.{path.stem}"
+    for path in sorted((ROOT / "lfm").rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        module = ".".join(parts).removesuffix(".__init__")
         for name, node in _walk(ast.parse(path.read_text(encoding="utf-8")), module):
             for equation in re.findall(
                 r"Eq\. ([a-z][a-z0-9-]*[a-z0-9])", ast.get_docstring(node) or ""

@@ -15,7 +15,7 @@ from tools import course
 
 HERE = course.ROOT / "site"
 SOURCE, OUT = course.BUILD / "site-src", course.BUILD / "site"
-NOT_PUBLIC = re.compile(r"\._")
+NOT_PUBLIC = re.compile(r"\._|\bengine\.")
 
 
 def modules() -> list[str]:

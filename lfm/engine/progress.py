@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-from lfm import _validate as validate
+from lfm.engine import validate
 
 DELAY = 2.0  # seconds
 REDRAWN = 0.5  # seconds from one picture of a bar to the next

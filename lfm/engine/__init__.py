@@ -1,0 +1,7 @@
+"""What keeps the models safe and fast, behind a door: the subject can be read without it.
+
+validate    checks of arguments, with errors that say what came and what is wanted
+values      frozen values: models and q's that cannot be changed by accident
+quadratic   the scores of Gaussians and the sums that they weigh, in chunks
+progress    bars for what takes more than two seconds
+"""

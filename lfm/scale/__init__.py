@@ -1,0 +1,1 @@
+"""More data than fit into memory, runs that are interrupted, several processes."""

@@ -35,7 +35,7 @@ from importlib import import_module
 _SUBJECT = (
     "bound", "distributions", "em", "toy", "gaussian_mixture", "factor_analysis",
     "variational_bayes", "variational_em", "gradients", "vae", "training", "distributed",
-    "evaluation", "data", "faces", "figures", "checks",
+    "evaluation", "data", "faces", "figures", "checks", "engine", "scale",
 )  # fmt: skip
 
 

@@ -9,7 +9,8 @@ letter, `check("which-question", "a")`. Everything runs offline, from a fixed se
 
 writes an exam with its key: questions whose numbers are drawn from the seed.
 
-Of each chapter `chapter_00.py` has the exercises and `chapter_00.toml` the quizzes.
+Of each chapter `chapter_00.py` has the exercises and `chapter_00.toml` the quizzes; in `questions`,
+`chapter_01.py` computes the answers of the exam's questions and `chapter_01.toml` has their words.
 """
 
 from collections.abc import Callable, Sequence
@@ -66,9 +67,9 @@ def exam(
     evenly as possible; where None there is one a chapter. Raises `ValueError` for a chapter without
     questions and for more questions than there are.
     """
-    from lfm import _exams  # only here, for it needs every module of the course
+    from lfm.checks import exams  # only here, for it needs every module of the course
 
-    return tuple(_exams.exam(seed, chapters, questions))
+    return tuple(exams.exam(seed, chapters, questions))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -18,7 +18,7 @@ Read the files in this order; each needs only those before it.
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors
     figures           every figure of the course
-    checks            what exercises and quizzes are checked with; exams
+    checks            exercises, quizzes and exams; a file for each chapter
 
 Two doors can stay shut: `engine` (checks of arguments, frozen values, chunked sums, progress bars)
 and `scale` (data that do not fit into memory, several processes).

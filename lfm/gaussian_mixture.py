@@ -115,7 +115,7 @@ class GaussianMixture:
         Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
         """
         x = validate.data(x, n_columns=self.means.shape[1])
-        return Categorical(self._log_joint.over(x, softmax))
+        return Categorical(self._log_joint.over(x, softmax))  # over k of ln π_k N(x; μ_k, Σ_k)
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x and Σ r x xᵀ, summed over data, and H[q].

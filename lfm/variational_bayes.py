@@ -314,7 +314,7 @@ class BayesianMixture:
         Eq. bayesian-mixture: ln r_nk = E[ln π_k] + ½E[ln|Λ_k|] - ½E[(x-μ)ᵀΛ(x-μ)] + const.
         """
         x = validate.data(x, n_columns=self.means.shape[1])
-        return Categorical(self._log_joint.over(x, softmax))
+        return Categorical(self._log_joint.over(x, softmax))  # over k of that expectation
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
@@ -351,7 +351,7 @@ class BayesianMixture:
         Eq. bayesian-mixture-bound: E[ln p(X, Z | π, μ, Λ)] + H[q(Z)] - KL(q(π, μ, Λ) ‖ prior).
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        kl = self._kl_weights + self._kl_components
+        kl = _kl_dirichlet(self.concentration, self.prior.concentration) + self._kl_components
         return self._log_joint.expected(stats) + stats.entropy - kl
 
     def rounding(self, stats: MixtureStats) -> float:
@@ -407,25 +407,13 @@ class BayesianMixture:
         return digamma(halves).sum(axis=1) + d * np.log(2) - log_dets
 
     @cached_property
-    def _expected_log_weights(self) -> Array:
-        """E_q[ln π_k] in nats, (K,)."""
-        return digamma(self.concentration) - digamma(self.concentration.sum())
-
-    @cached_property
     def _log_joint(self) -> Quadratic:
         """E_q[ln p(x, z=k | π, μ, Λ)] as quadratic scores."""
         d = self.means.shape[1]
         log_normal = 0.5 * (self._expected_log_dets - d * LOG_2PI - d / self.strengths)
         root = np.sqrt(self.dofs)[:, None, None]
-        return Quadratic(self._expected_log_weights + log_normal, self.means, self._chols / root)
-
-    @property
-    def _kl_weights(self) -> float:
-        """KL(q(π) ‖ p(π)) in nats, of two Dirichlet distributions."""
-        alpha = self.concentration
-        alpha_0 = np.full_like(alpha, self.prior.concentration)
-        normalisers = _dirichlet_normaliser(alpha) - _dirichlet_normaliser(alpha_0)
-        return normalisers + (alpha - alpha_0) @ self._expected_log_weights
+        consts = _expected_log_weights(self.concentration) + log_normal
+        return Quadratic(consts, self.means, self._chols / root)
 
     @property
     def _kl_components(self) -> float:
@@ -442,9 +430,16 @@ class BayesianMixture:
         return float((kl_mean + kl_prec).sum())
 
 
-def _dirichlet_normaliser(alpha: Array) -> float:
-    """Return ln C of Dir(π; α) = C Π π_k^(α_k - 1)."""
-    return gammaln(alpha.sum()) - gammaln(alpha).sum()
+def _expected_log_weights(alpha: Array) -> Array:
+    """Return E[ln π_k] (K,) in nats where π ~ Dir(α)."""
+    return digamma(alpha) - digamma(alpha.sum())
+
+
+def _kl_dirichlet(alpha: Array, alpha_0: float) -> float:
+    """Return KL(Dir(α) ‖ Dir(α₀, .., α₀)) in nats."""
+    normaliser = gammaln(alpha.sum()) - gammaln(alpha).sum()
+    normaliser_0 = gammaln(len(alpha) * alpha_0) - len(alpha) * gammaln(alpha_0)
+    return normaliser - normaliser_0 + (alpha - alpha_0) @ _expected_log_weights(alpha)
 
 
 def _wishart_normaliser(dof, chol: Array):

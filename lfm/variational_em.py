@@ -90,12 +90,12 @@ class BinaryFactors:
         x = validate.matrix(x, n_columns=len(self.mean))
         n, k = len(x), len(self.probs)
         if self.exact:
-            return self._enumerate(validate.data(x))
+            return _enumerated(self, validate.data(x))
         start = np.broadcast_to(self.probs, (n, k)) if q is None else _probs_of(q, (n, k))
-        update = self._converge if q is None else self._sweep
 
         def work(x, m):
-            return update(np.array(m.T, order="C"), self._drive(x)).T  # (n, K)
+            m, drive = np.array(m.T, order="C"), self._drive(x)  # (K, n)
+            return (_converged(self._sweep, m, drive) if q is None else self._sweep(m, drive)).T
 
         return Bernoulli(chunks.over(work, x, start, row=len(self.mean) + 4 * k))
 
@@ -191,19 +191,6 @@ class BinaryFactors:
         drive += (logit(self.probs) - 0.5 * np.diag(self._gram))[:, None]
         return drive
 
-    def _converge(self, m: Array, drive: Array) -> Array:
-        """Return m (K, n) after sweeps until no probability moves; data that are done are left."""
-        result, at = m.copy(), np.arange(m.shape[1])
-        for _ in range(constants.SWEEPS):
-            old = m
-            m = self._sweep(old, drive)
-            result[:, at] = m
-            moving = np.abs(m - old).max(axis=0) > constants.SWEEP_TOL
-            if not moving.any():
-                break
-            m, at, drive = m[:, moving], at[moving], drive[:, moving]
-        return result
-
     @cached_property
     def states(self) -> Array:
         """All values that z can take (2^K, K), of 0 and 1; the first factor changes slowest."""
@@ -222,19 +209,34 @@ class BinaryFactors:
         const = np.maximum(log_prior, constants.LOG_ZERO) - 0.5 * squares
         return (x - self.mean) @ (self.loadings / self.noise) @ s.T + const
 
-    def _enumerate(self, x: Array) -> Enumerated:
-        """Return the exact posterior: Bayes' rule over all states, some data at a time."""
-        s, counts = self.states, np.zeros(len(self.states))
 
-        def work(x):
-            nonlocal counts
-            r, entropy = softmax(self._scores(x), axis=1)  # (n, 2^K)
-            counts += r.sum(axis=0)
-            return np.column_stack([r @ s, entropy])
+def _converged(sweep, m: Array, drive: Array) -> Array:
+    """Return m (K, n) after sweeps until no probability moves; data that are done are left."""
+    result, at = m.copy(), np.arange(m.shape[1])
+    for _ in range(constants.SWEEPS):
+        old = m
+        m = sweep(old, drive)
+        result[:, at] = m
+        moving = np.abs(m - old).max(axis=0) > constants.SWEEP_TOL
+        if not moving.any():
+            break
+        m, at, drive = m[:, moving], at[moving], drive[:, moving]
+    return result
 
-        found = chunks.over(work, x, row=self._row)
-        probs = np.clip(found[:, :-1], 0.0, 1.0)
-        return Enumerated(probs, found[:, -1], s.T @ (counts[:, None] * s))
+
+def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
+    """Return the exact posterior: Bayes' rule over all states, some data at a time."""
+    s, counts = model.states, np.zeros(len(model.states))
+
+    def work(x):
+        nonlocal counts
+        r, entropy = softmax(model._scores(x), axis=1)  # (n, 2^K)
+        counts += r.sum(axis=0)
+        return np.column_stack([r @ s, entropy])
+
+    found = chunks.over(work, x, row=model._row)
+    probs = np.clip(found[:, :-1], 0.0, 1.0)
+    return Enumerated(probs, found[:, -1], s.T @ (counts[:, None] * s))
 
 
 def _probs_of(q, shape: tuple[int, int]) -> Array:

@@ -199,15 +199,20 @@ class BinaryFactors:
 
     @property
     def _row(self) -> int:
-        return len(self.mean) + 4 * len(self.states)
+        # So few data at a time that the tables of all states stay in the second-level cache.
+        return len(self.mean) + 16 * len(self.states)
 
-    def _scores(self, x: Array) -> Array:
-        """ln p(x_n, z | θ) in nats for all states (n, 2^K), but for what x_n alone adds."""
+    @cached_property
+    def _alone(self) -> Array:
+        """ln p(z) - ½ zᵀWᵀWz/σ² of all states (2^K,): what they score before x is seen."""
         s = self.states
         log_prior = (xlogy(s, self.probs) + xlogy(1 - s, 1 - self.probs)).sum(axis=1)
         squares = np.einsum("sk,kj,sj->s", s, self._gram, s, optimize=True)
-        const = np.maximum(log_prior, constants.LOG_ZERO) - 0.5 * squares
-        return (x - self.mean) @ (self.loadings / self.noise) @ s.T + const
+        return np.maximum(log_prior, constants.LOG_ZERO) - 0.5 * squares
+
+    def _scores(self, x: Array) -> Array:
+        """ln p(x_n, z | θ) in nats for all states (n, 2^K), but for what x_n alone adds."""
+        return (x - self.mean) @ (self.loadings / self.noise) @ self.states.T + self._alone
 
 
 def _converged(sweep, m: Array, drive: Array) -> Array:
@@ -230,7 +235,8 @@ def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
 
     def work(x):
         nonlocal counts
-        r, entropy = softmax(model._scores(x), axis=1)  # (n, 2^K)
+        r, shifted, log_norm = softmax(model._scores(x), axis=1)  # (n, 2^K)
+        entropy = log_norm - np.einsum("ns,ns->n", r, shifted)
         counts += r.sum(axis=0)
         return np.column_stack([r @ s, entropy])
 

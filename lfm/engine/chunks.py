@@ -11,7 +11,7 @@ Array = np.ndarray
 
 def rows(n: int, row: int, *, size: int | None = None) -> Iterator[slice]:
     """Yield slices of n rows, each of `row` float64 numbers, or of `size` rows where given."""
-    size = size or max(64, constants.CHUNK_BYTES // (8 * row))
+    size = size or max(4, constants.CHUNK_BYTES // (8 * row))
     return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 

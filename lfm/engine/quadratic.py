@@ -113,8 +113,8 @@ class Quadratic:
         entropy = 0.0
         for part in chunks.rows(len(x), 0, size=basis.size):
             t = basis.expand(x[part])
-            r, entropies = softmax(basis.scores(t))
-            entropy += float(entropies.sum())
+            r, shifted, log_norm = softmax(basis.scores(t))
+            entropy += float(log_norm.sum() - np.vdot(r, shifted))
             basis.add(r, t)
         return Sums(entropy, *basis.result())
 

@@ -1,18 +1,17 @@
-"""Bayes' rule for a factor of finitely many values, with the entropy that comes almost free."""
+"""Bayes' rule for a factor of finitely many values, with what its entropy needs, almost free."""
 
 import numpy as np
 
 Array = np.ndarray
 
 
-def softmax(scores: Array, axis: int = 0) -> tuple[Array, Array]:
-    """Return r = e^score / Σ e^score along an axis, and the entropies of r in nats.
+def softmax(scores: Array, axis: int = 0) -> tuple[Array, Array, Array]:
+    """Return r = e^score / Σ e^score along an axis, and the two parts of ln r = shifted - log_norm.
 
-    The entropy needs no second logarithm of each r: ln r = score - max - ln Σ e^(score - max).
+    The entropy Σ_n H[r_n] is then Σ_n log_norm_n - Σ r · shifted: no second logarithm of each r.
     """
-    scores = scores - scores.max(axis=axis, keepdims=True)
-    r = np.exp(scores)
+    shifted = scores - scores.max(axis=axis, keepdims=True)
+    r = np.exp(shifted)
     norm = r.sum(axis=axis, keepdims=True)  # from 1 to K
     r /= norm
-    inner = np.einsum("ij,ij->j" if axis == 0 else "ij,ij->i", r, scores)
-    return r, np.log(norm).ravel() - inner
+    return r, shifted, np.log(norm).ravel()

@@ -133,7 +133,8 @@ class SharedOrigin:
         const = quadratic.consts - 0.5 * np.einsum("ki,ki->k", m, pm)
         self.eta = np.column_stack([const, pm, pairs])  # (K, P)
         self.total = np.zeros_like(self.eta)
-        self.size = max(64, constants.T_BYTES // (8 * self.eta.shape[1]))
+        row = self.eta.shape[1] + 4 * len(m) + d  # T(y); the scores, r and spares; y
+        self.size = max(64, constants.CACHE_BYTES // (8 * row))
         self.buffer = np.empty((self.eta.shape[1], self.size))  # T(y) (P, n)
         self.buffer[0] = 1.0
 

@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
 SITE_READY := $(VENV)/.site-ready
 BROWSER_READY := $(VENV)/.browser-ready
-NODE_READY := node_modules/.ready
+NODE_READY := tools/node_modules/.ready
 FLOOR := build/floor
 # JupyterLab refuses to run as root unless it is told; containers often have no other user.
 ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
@@ -83,7 +83,7 @@ bench: $(BENCH_READY) ## Time the package against its peers, one thread (20 minu
 	$(BIN)/python benchmarks/report.py $(ONLY)
 
 clean: ## Remove the environment and every cache
-	rm -rf $(VENV) build node_modules *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build tools/node_modules *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -o -name .ipynb_checkpoints | xargs rm -rf
 
 # No news prompt, which asks the network; and names of files in their whole length.
@@ -112,9 +112,9 @@ $(BROWSER_READY): $(READY)
 	touch $@
 
 # Formulas (mathjax) and slides (reveal.js) in the browser; nothing of them is run while building.
-$(NODE_READY): package.json package-lock.json
+$(NODE_READY): tools/package.json tools/package-lock.json
 	$(call needs,npm,nodejs npm)
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --prefix tools --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 # needs,command,packages: install Debian's packages where a command is missing, or say so.

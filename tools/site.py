@@ -13,7 +13,7 @@ import nbformat
 
 from tools import course
 
-HERE = course.ROOT / "site"
+HERE = course.ROOT / "tools" / "sphinx"
 SOURCE, OUT = course.BUILD / "site-src", course.BUILD / "site"
 DOORS = {"engine", "scale"}  # packages that a reader may leave shut
 NOT_PUBLIC = re.compile(r"\._|\bengine\.")
@@ -244,7 +244,7 @@ def lay_out() -> None:
     for name in ("conf.py", "glossary.md"):
         shutil.copy(HERE / name, SOURCE)
     shutil.copy(HERE / "course.css", SOURCE / "_static")
-    npm = course.ROOT / "node_modules" / "mathjax" / "es5" / "tex-svg-full.js"
+    npm = course.ROOT / "tools" / "node_modules" / "mathjax" / "es5" / "tex-svg-full.js"
     shutil.copy(npm, SOURCE / "_static" / "mathjax.js")
     made = {
         "index.md": front(),

@@ -751,7 +751,7 @@ def main() -> None:
     (OUT / "index.html").write_text(index.replace("{{rows}}", "\n".join(rows)), encoding="utf-8")
     shutil.copy(HERE / "slides.css", OUT)
     (OUT / "code.css").write_text(HtmlFormatter().get_style_defs(".code"), encoding="utf-8")
-    npm = course.ROOT / "node_modules"
+    npm = course.ROOT / "tools" / "node_modules"
     shutil.copytree(npm / "reveal.js" / "dist", OUT / "reveal")
     shutil.copytree(npm / "reveal.js" / "plugin" / "notes", OUT / "reveal" / "notes")
     shutil.copy(npm / "mathjax" / "es5" / "tex-svg-full.js", OUT / "mathjax.js")

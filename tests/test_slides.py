@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import nbformat
 import pytest
 
-from tools import course, slides
+from tools import course, slides, typesetting
 
 CHAPTERS = course.chapters()
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
@@ -107,13 +107,13 @@ def test_a_wide_equation_is_folded_and_a_narrow_one_is_not():
     chain = " = ".join([r"\ln p(X, Z \mid \theta) + \ln q(Z)"] * 4)
     assert slides.fold(chain).startswith("\\begin{aligned}")
     for tex in (folded, slides.fold(chain)):
-        assert slides.tex_width(tex) * slides.MATH <= slides.WIDTH
+        assert typesetting.tex_width(tex) * typesetting.MATH <= typesetting.WIDTH
 
 
 def test_a_fraction_is_as_wide_as_its_wider_part():
-    wide = slides.tex_width("abcdefgh")
-    assert slides.tex_width(r"\frac{abcdefgh}{a}") == wide
-    assert slides.tex_width(r"\frac{a}{abcdefgh}") == wide
+    wide = typesetting.tex_width("abcdefgh")
+    assert typesetting.tex_width(r"\frac{abcdefgh}{a}") == wide
+    assert typesetting.tex_width(r"\frac{a}{abcdefgh}") == wide
 
 
 # ------------------------------------------------------------------ the rules

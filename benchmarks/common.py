@@ -8,6 +8,7 @@ from statistics import median
 
 import numpy as np
 
+from lfm.engine import constants
 from lfm.gaussian_mixture import GaussianMixture
 
 MIB = 2**20
@@ -29,10 +30,17 @@ def extra_memory(work) -> float:
     return peak / MIB
 
 
-def gemm_rate() -> float:
-    """Return the measured speed of a large matrix product, FLOP/s."""
-    a = np.random.default_rng(0).random((1024, 1024))
-    return 2 * 1024**3 / min(seconds(lambda: a @ a) for _ in range(5))
+def thin_products(n: int, d: int, k: int) -> float:
+    """Return the seconds of the two products of an iteration, η T(y) and r T(y)ᵀ, and no more.
+
+    They have the shapes that they have in the mixture: thin ones, which take two to three times
+    as long for each number as square ones do.
+    """
+    p, rng = 1 + d + d * (d + 1) // 2, np.random.default_rng(0)
+    size = max(64, constants.CACHE_BYTES // (8 * (p + 4 * k + d)))
+    eta, r, t = rng.random((k, p)), rng.random((k, size)), rng.random((p, size))
+    times = min(seconds(lambda: (eta @ t, t @ r.T)) for _ in range(20))
+    return times * n / size
 
 
 def note(case: str, what: str, value: float, unit: str, *, least=None, most=None) -> None:

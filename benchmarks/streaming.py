@@ -80,7 +80,7 @@ def as_rank(folder):
         distributed.from_rank_0(None)
         times = [an_iteration(model, part, distributed.total) for _ in range(ROUNDS)]
         first = next(iter(part))
-        stats = model.expect(first, model.infer(first))
+        stats = model.infer_and_expect(first)
         exchanges = []
         for _ in range(200):
             start = time.perf_counter()

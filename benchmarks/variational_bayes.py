@@ -34,7 +34,7 @@ def problem(n, d, k, rng):
 def ours(model, x):
     """Some iterations as `em.fit` makes them, both bounds included."""
     for _ in range(BLOCK):
-        stats = model.expect(x, model.infer(x))
+        stats = model.infer_and_expect(x)
         model.lower_bound(stats)
         model = model.learn(stats)
         model.lower_bound(stats)

@@ -265,6 +265,32 @@ def test_shapes(scale):
             assert (g.scale.triu(1) == 0).all()
 
 
+def test_arguments_of_any_number_type_are_taken_in_double_precision():
+    eps = noise(4).astype(np.float32)
+    exact = sample(MEAN, STD, eps.astype(float))
+    for kind in (torch.tensor, lambda a: a, lambda a: a.tolist()):
+        z = sample(MEAN.float().tolist(), STD.numpy(), kind(eps))
+        assert z.dtype == torch.float64
+        np.testing.assert_allclose(z, exact, rtol=1e-6)
+    whole = sample([1, 2], [1, 1], np.zeros((1, 2), dtype=int))
+    assert whole.dtype == torch.float64
+    assert monte_carlo([1, 2, 4]).value.item() == pytest.approx(7 / 3)
+    assert leave_one_out(np.array([1, 2, 4])).tolist() == [3.0, 2.5, 1.5]
+    assert minibatch_sum(np.array([1, 2]), 6).item() == 9.0
+
+
+def test_rows_that_run_backwards_are_taken():
+    eps = noise(5)[::-1]  # torch takes no array with negative strides
+    np.testing.assert_allclose(sample(MEAN, STD, eps), sample(MEAN, STD, eps.copy()))
+
+
+def test_a_function_of_z_that_looks_at_its_gradient_leaves_no_graph_behind():
+    weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    g = score_gradient(lambda z: (z * weight).sum(1), MEAN, STD, noise(5))
+    assert not g.mean.requires_grad
+    assert weight.grad is None
+
+
 def test_a_function_without_a_slope_is_refused_by_the_path_only():
     def rounded(z):
         return (z[:, 0] > 0).double()
@@ -293,7 +319,25 @@ BAD = {
         lambda: pathwise_gradient(lambda z: z.sum(1) * np.nan, MEAN, STD, noise(4)),
         "f returned values that are not finite",
     ),
+    "scale tiny": (lambda: sample([0.0], [1e-310], [[0.0]]), "scale has .* on its diagonal"),
+    "factor's diagonal": (
+        lambda: sample([0.0, 0.0], [[1.0, 0.0], [0.5, -1.0]], [[0.0, 0.0]]),
+        "scale has -1 on its diagonal",
+    ),
+    "scale 3-D": (lambda: sample([0.0], [[[1.0]]], [[0.0]]), r"scale has shape \(1, 1, 1\)"),
+    "eps NaN": (lambda: sample([0.0], [1.0], [[np.nan]]), "eps has values that are not finite"),
     "one sample": (lambda: monte_carlo([1.0]), "wanted at least 2 samples"),
+    "a number": (lambda: monte_carlo(1.0), r"values has shape \(\); wanted at least 2 samples"),
+    "samples of nothing": (lambda: monte_carlo(np.zeros((3, 0))), r"values has shape \(3, 0\)"),
+    "values too large": (lambda: monte_carlo([1e160, 0.0]), "values"),
+    "values NaN": (lambda: monte_carlo([np.nan, 0.0]), "values has values that are not finite"),
+    "baseline NaN": (
+        lambda: score_gradient(waves, MEAN, STD, noise(4), baseline=lambda values: np.nan),
+        "what baseline returned has values that are not finite",
+    ),
+    "values 2-D": (lambda: leave_one_out([[1.0], [2.0]]), r"values has shape \(2, 1\)"),
+    "a batch of nothing": (lambda: minibatch_sum([], 3), r"values has shape \(0,\); wanted \(B"),
+    "a batch of a number": (lambda: minibatch_sum(1.0, 3), r"values has shape \(\); wanted \(B"),
     "one value": (lambda: leave_one_out([1.0]), "wanted at least 2 samples"),
     "batch larger": (lambda: minibatch_sum([1.0, 2.0], 1), "n is 1; wanted"),
 }
@@ -312,7 +356,13 @@ def test_what_is_wrong_is_named(what):
         (lambda: sample(None, [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: sample(["a"], [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: sample([1j], [1.0], [[0.0]]), "mean holds torch.complex"),
+        (lambda: sample([[0.0], [0.0, 1.0]], [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: score_gradient(3, MEAN, STD, noise(4)), "f is int; wanted a function"),
+        (lambda: pathwise_gradient(3, MEAN, STD, noise(4)), "f is int; wanted a function"),
+        (
+            lambda: score_gradient(waves, MEAN, STD, noise(4), baseline=3),
+            "baseline is int; wanted a function of the values",
+        ),
         (lambda: minibatch_sum([1.0, 2.0], 3.5), r"n is 3\.5 \(float\); wanted"),
     ],
 )

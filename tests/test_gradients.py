@@ -269,9 +269,9 @@ def test_arguments_of_any_number_type_are_taken_in_double_precision():
     eps = noise(4).astype(np.float32)
     exact = sample(MEAN, STD, eps.astype(float))
     for kind in (torch.tensor, lambda a: a, lambda a: a.tolist()):
-        z = sample(MEAN.float().tolist(), STD.numpy(), kind(eps))
+        z = sample(MEAN.tolist(), STD.numpy(), kind(eps))
         assert z.dtype == torch.float64
-        np.testing.assert_allclose(z, exact, rtol=1e-6)
+        np.testing.assert_array_equal(z, exact)  # also from lists, which torch rounds
     whole = sample([1, 2], [1, 1], np.zeros((1, 2), dtype=int))
     assert whole.dtype == torch.float64
     assert monte_carlo([1, 2, 4]).value.item() == pytest.approx(7 / 3)
@@ -319,7 +319,7 @@ BAD = {
         lambda: pathwise_gradient(lambda z: z.sum(1) * np.nan, MEAN, STD, noise(4)),
         "f returned values that are not finite",
     ),
-    "scale tiny": (lambda: sample([0.0], [1e-310], [[0.0]]), "scale has .* on its diagonal"),
+    "scale tiny": (lambda: sample([0.0], [1e-310], [[0.0]]), "scale has 1e-310 on its diagonal"),
     "factor's diagonal": (
         lambda: sample([0.0, 0.0], [[1.0, 0.0], [0.5, -1.0]], [[0.0, 0.0]]),
         "scale has -1 on its diagonal",
@@ -329,7 +329,7 @@ BAD = {
     "one sample": (lambda: monte_carlo([1.0]), "wanted at least 2 samples"),
     "a number": (lambda: monte_carlo(1.0), r"values has shape \(\); wanted at least 2 samples"),
     "samples of nothing": (lambda: monte_carlo(np.zeros((3, 0))), r"values has shape \(3, 0\)"),
-    "values too large": (lambda: monte_carlo([1e160, 0.0]), "values"),
+    "values too large": (lambda: monte_carlo([1e160, 0.0]), "values .*too large|too large"),
     "values NaN": (lambda: monte_carlo([np.nan, 0.0]), "values has values that are not finite"),
     "baseline NaN": (
         lambda: score_gradient(waves, MEAN, STD, noise(4), baseline=lambda values: np.nan),

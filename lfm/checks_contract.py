@@ -369,17 +369,14 @@ def _stationary(case: _Case) -> Broken:
                 rises[name] = rise, name, how, step
     for name in [*rises]:
         if all(np.array_equal(getattr(m, name), getattr(s.model, name)) for m, s in pairs):
-            words = f"learning leaves `{name}` as it is, so it is taken for a constant; moving it"
-            case.notes.append(
-                Finding("stationary", f"{words} would raise the bound", rises[name][0])
-            )
+            words = f"learning leaves `{name}` as it is, so it is taken for a constant; moving it "
+            case.notes.append(Finding("stationary", words + "raises the bound", rises[name][0]))
             del rises[name]
     if rises:
         rise, name, how, step = max(rises.values(), key=lambda found: found[0])
-        words = f"learning stops short of a maximum: moving `{name}`{how} raises the bound by "
-        words += f"{rise:.3g} nats" + f"; so does `{'`, `'.join({*rises} - {name})}`" * (
-            len(rises) > 1
-        )
+        others = "".join(f", and so does moving `{other}`" for other in rises if other != name)
+        words = f"moving `{name}`{how} raises the bound by {rise:.3g} nats{others}"
+        words = f"learning stops short of a maximum: {words}"
         if _bound(_rested(step), step.stats) - step.bound > 0.5 * rise:
             words += ". Learning again from the same statistics comes nearer: this is only a step"
         yield words, rise

@@ -242,7 +242,7 @@ def test_average_over_all_batches_is_the_sum_over_all_data():
 @ESTIMATORS
 @SCALES
 def test_the_same_noise_gives_the_same_gradient_and_nothing_else_is_touched(estimator, scale):
-    mean, eps = MEAN.clone().requires_grad_(), noise(5)
+    mean, scale, eps = MEAN.clone().requires_grad_(), scale.clone().requires_grad_(), noise(5)
     before, state = eps.copy(), torch.get_rng_state()
     first, second = (estimator(waves, mean, scale, eps) for _ in range(2))
     assert torch.equal(first.mean, second.mean)
@@ -250,7 +250,7 @@ def test_the_same_noise_gives_the_same_gradient_and_nothing_else_is_touched(esti
     assert torch.equal(state, torch.get_rng_state())
     np.testing.assert_array_equal(eps, before)
     assert mean.grad is None
-    assert not first.mean.requires_grad
+    assert not (first.mean.requires_grad or first.scale.requires_grad)
     with torch.no_grad():
         assert torch.equal(estimator(waves, mean, scale, eps).mean, first.mean)
 

@@ -1,21 +1,28 @@
-"""What a model is worth, measured."""
+"""What a model is worth, measured.
+
+What looks at networks imports torch when it is called, so that the chapters before do without.
+"""
+
+from __future__ import annotations  # types of torch are named without loading it
 
 import functools
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.special import entr, rel_entr
-from torch.distributions import MultivariateNormal, Normal
 
 from lfm.engine import validate
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.progress import watched
-from lfm.training import check_weights
-from lfm.vae import VAE, evaluating
+
+if TYPE_CHECKING:
+    import torch
+    from torch.distributions import MultivariateNormal
+
+    from lfm.vae import VAE
 
 Array = np.ndarray
 
@@ -34,22 +41,29 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     classes, labels = np.unique(labels, return_inverse=True)
     n_labels = validate.count(n_labels, "n_labels", len(classes), len(x) - 1)
     ridge = validate.scalar(ridge, "ridge", 0.0)
-    each = n_labels // len(classes)
-    order = rng.permutation(len(x))
-    rank = np.empty(len(x), dtype=int)  # the place of each datum within its class
-    for k in range(len(classes)):
-        members = order[labels[order] == k]
-        rank[members] = np.arange(len(members))
-    train, test = rank < each, rank >= each
+    train = _ranks(labels, rng) < n_labels // len(classes)
     centre, target = x[train].mean(axis=0), np.eye(len(classes))[labels[train]]
-    y, share = x[train] - centre, target.mean(axis=0)
-    # (yᵀy + ridge I)⁻¹ yᵀ, by singular values: also where yᵀy has no inverse
+    share = target.mean(axis=0)
+    weights = _ridge_regression(x[train] - centre, target - share, ridge)
+    scores = (x[~train] - centre) @ weights + share
+    return float((scores.argmax(axis=1) == labels[~train]).mean())
+
+
+def _ranks(labels: Array, rng) -> Array:
+    """Return the place of each datum within its class (N,), in a random order."""
+    order, ranks = rng.permutation(len(labels)), np.empty(len(labels), dtype=int)
+    for k in range(labels.max() + 1):
+        members = order[labels[order] == k]
+        ranks[members] = np.arange(len(members))
+    return ranks
+
+
+def _ridge_regression(y: Array, target: Array, ridge: float) -> Array:
+    """Return (yᵀy + ridge I)⁻¹ yᵀ target by singular values: also where yᵀy has no inverse."""
     u, s, v = np.linalg.svd(y, full_matrices=False)
     s = np.where(s > 1e-8 * s[0], s, 0.0)
     inverse = np.divide(s, s**2 + ridge, out=np.zeros_like(s), where=s**2 + ridge > 0)
-    weights = v.T @ (inverse[:, None] * (u.T @ (target - share)))
-    scores = (x[test] - centre) @ weights + share
-    return float((scores.argmax(axis=1) == labels[test]).mean())
+    return v.T @ (inverse[:, None] * (u.T @ target))
 
 
 class Match(NamedTuple):
@@ -86,17 +100,23 @@ SAMPLES_A_STEP = 8
 
 
 def _at_rest(function):
-    """Let a function of a VAE see its networks as they are used, whatever mode they are in."""
+    """Let a function of a VAE see its networks as they are used, whatever mode they are in.
+
+    Without gradients: a function that needs them turns them on.
+    """
 
     @functools.wraps(function)
     def wrapped(vae: VAE, *args, **options):
-        with evaluating(validate.kind(vae, "vae", VAE)):
+        import torch
+
+        from lfm.vae import VAE, evaluating
+
+        with torch.no_grad(), evaluating(validate.kind(vae, "vae", VAE)):
             return function(vae, *args, **options)
 
     return wrapped
 
 
-@torch.no_grad()
 def _width(vae: VAE, x: torch.Tensor) -> int:
     """Return how many numbers the widest layer of the networks makes of one datum."""
     widest = [x.shape[1], vae.n_factors**2]  # a covariance of factors
@@ -113,7 +133,7 @@ def _width(vae: VAE, x: torch.Tensor) -> int:
 
 
 def _numbers(out) -> int:
-    return out.numel() if isinstance(out, torch.Tensor) else 0
+    return out.numel() if hasattr(out, "numel") else 0
 
 
 def _parts(vae: VAE, x, each: int = 1) -> list[slice]:
@@ -122,7 +142,6 @@ def _parts(vae: VAE, x, each: int = 1) -> list[slice]:
     return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
 
 
-@torch.no_grad()
 @_at_rest
 def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
@@ -131,26 +150,33 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     average. Data and samples pass through in chunks. Raises `ValueError` for data beyond what the
     networks compute with. Source: Burda, Grosse and Salakhutdinov 2016.
     """
+    import torch
+
     x = vae.checked(x)
     n_samples = validate.count(n_samples, "n_samples")
-    like = next(vae.parameters())
-    generator = torch.Generator(like.device)
+    generator = torch.Generator(next(vae.parameters()).device)
     generator.manual_seed(validate.torch_seed(rng))
     result, width = np.empty(len(x)), _width(vae, vae.seen(x[:1]))
     for part in watched(_parts(vae, x), "weighing samples"):
-        batch = vae.seen(x[part])
-        depth = max(1, CHUNK // (len(batch) * width))
-        total = torch.full((len(batch),), -torch.inf, dtype=torch.float64, device=like.device)
-        for s in range(0, n_samples, depth):
-            shape = (min(depth, n_samples - s), len(batch), vae.n_factors)
-            eps = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
-            log_sum = vae.log_prob(batch, eps).double() + math.log(len(eps))
-            total = torch.logaddexp(total, log_sum)
-        result[part] = (total - math.log(n_samples)).cpu().numpy()
+        log_sum = _log_sum_of_weights(vae, vae.seen(x[part]), n_samples, width, generator)
+        result[part] = (log_sum - math.log(n_samples)).cpu().numpy()
     return _sound(vae, result)
 
 
-@torch.no_grad()
+def _log_sum_of_weights(vae: VAE, x, n_samples: int, width: int, generator) -> torch.Tensor:
+    """Return ln Σ_s p(x_n, z_s) / q(z_s | x_n) for data on their device (N,), in float64."""
+    import torch
+
+    like, depth = next(vae.parameters()), max(1, CHUNK // (len(x) * width))
+    total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=like.device)
+    for s in range(0, n_samples, depth):
+        shape = (min(depth, n_samples - s), len(x), vae.n_factors)
+        eps = torch.randn(shape, generator=generator, device=like.device, dtype=like.dtype)
+        log_sum = vae.log_prob(x, eps).double() + math.log(len(eps))
+        total = torch.logaddexp(total, log_sum)
+    return total
+
+
 @_at_rest
 def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
@@ -163,7 +189,6 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     return means.var(axis=0) > threshold
 
 
-@torch.no_grad()
 @_at_rest
 def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
@@ -184,6 +209,8 @@ def _each(vae: VAE, x, work) -> Array:
 def _sound(vae: VAE, result):
     """Return what networks made of data, or say that they cannot have been made for such data."""
     if not np.isfinite(np.asarray(result)).all():
+        from lfm.training import check_weights
+
         check_weights(vae)
         raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")
     return result
@@ -207,7 +234,6 @@ class Gaps(NamedTuple):
         return self.best - self.network
 
 
-@torch.no_grad()
 @_at_rest
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
@@ -216,20 +242,18 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
     it passes through the decoder in chunks. Raises `ValueError` for more factors, and for data that
     the networks do not take.
     """
+    import torch
+
     if vae.n_factors > 2:
         raise ValueError(f"vae has {vae.n_factors} factors; wanted 1 or 2 for a grid")
     x = vae.checked(x)
     reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
-    grid = np.stack(np.meshgrid(*[at] * vae.n_factors), -1).reshape(-1, vae.n_factors)
-    log_cell = vae.n_factors * math.log(at[1] - at[0])
-    log_prior = -0.5 * (np.square(grid) + math.log(2 * math.pi)).sum(axis=1) + log_cell
-    one = vae.seen(x[:1])
-    grid, log_prior = torch.as_tensor(grid).to(one), torch.as_tensor(log_prior, device=one.device)
-    size = max(1, CHUNK // (4 * _width(vae, one)))
+    grid, log_prior = _prior_on_a_grid(at, vae.n_factors, like=vae.seen(x[:1]))
+    size = max(1, CHUNK // (4 * _width(vae, vae.seen(x[:1]))))
     rows = max(1, size // len(grid))
     # Sums go to one array that is there before: what is kept between chunks splits the memory.
-    total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=one.device)
+    total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=grid.device)
     for start in range(0, len(x), rows):
         batch, sums = vae.seen(x[start : start + rows]), total[start : start + rows]
         depth = max(1, size // len(batch))
@@ -237,6 +261,16 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
             log_joint = vae.log_likelihood(z[:, None], batch).double() + prior[:, None]
             torch.logaddexp(sums, torch.logsumexp(log_joint, 0), out=sums)
     return _sound(vae, total.cpu().numpy())
+
+
+def _prior_on_a_grid(at: Array, k: int, like) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return all z (G, K) with coordinates `at`, and ln p(z) plus ln of a cell's size (G,)."""
+    import torch
+
+    grid = np.stack(np.meshgrid(*[at] * k), -1).reshape(-1, k)
+    log_prior = -0.5 * (np.square(grid) + math.log(2 * math.pi)).sum(axis=1)
+    log_prior += k * math.log(at[1] - at[0])
+    return torch.as_tensor(grid).to(like), torch.as_tensor(log_prior, device=like.device)
 
 
 @_at_rest
@@ -248,6 +282,8 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     the same noise. Data pass through in chunks.
     Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
     """
+    import torch
+
     x = vae.checked(x)
     full = validate.switch(full, "full")
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
@@ -258,9 +294,9 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     with progress_bar(steps * len(parts), desc="refining q") as bar:
         for part in parts:
             batch = vae.seen(x[part])
-            with torch.no_grad():
-                q = vae.encoder(batch)
-            best = _refined(vae, batch, q, full, steps, generator, bar)
+            q = vae.encoder(batch)
+            with torch.enable_grad():
+                best = _refined(vae, batch, q, full, steps, generator, bar)
             eps = _noise(n_samples, batch, vae.n_factors, generator)
             found.append([_bound_of(vae, r, batch, eps) for r in (best, q)])
     best, network = (_sound(vae, np.concatenate(bounds)) for bounds in zip(*found, strict=True))
@@ -269,6 +305,9 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
 
 def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> MultivariateNormal:
     """Return the best Gaussian for each datum that steps of Adam find, from q on."""
+    import torch
+    from torch.distributions import MultivariateNormal
+
     k = vae.n_factors
     mean, log_std = q.mean.clone().requires_grad_(), q.stddev.log().clone().requires_grad_()
     below = torch.zeros(len(x), k, k).to(x).requires_grad_()
@@ -290,7 +329,6 @@ def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> Multiv
     return free()
 
 
-@torch.no_grad()
 def _bound_of(vae: VAE, q, x, eps) -> Array:
     """Return the bound (N,) of q for data x, estimated by noise eps (S, N, K), a part at a time."""
     depth, total = max(1, CHUNK // (len(x) * _width(vae, x))), 0.0
@@ -301,6 +339,8 @@ def _bound_of(vae: VAE, q, x, eps) -> Array:
 
 
 def _noise(s: int, x, k: int, generator) -> torch.Tensor:
+    import torch
+
     return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype).to(x.device)
 
 
@@ -312,7 +352,6 @@ class KLSplit(NamedTuple):
     dimension_wise: float  # of each code's distribution from the prior
 
 
-@torch.no_grad()
 @_at_rest
 def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     """Return what the divergence is made of, over the data x (N, D), for a diagonal q.
@@ -322,25 +361,33 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     q, a chunk of them at a time. Source: Hoffman and Johnson 2016; Chen, Li, Grosse and Duvenaud
     2018.
     """
+    import torch
+
     x = vae.checked(x, bits=False)
     qs = [vae.encoder(vae.seen(x[part])) for part in _parts(vae, x)]
-    if isinstance(qs[0], MultivariateNormal):
+    if isinstance(qs[0], torch.distributions.MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
     mean, std = (torch.cat([getattr(q, a) for q in qs]).double().cpu() for a in ("mean", "stddev"))
     _sound(vae, mean)
     _sound(vae, std.log())  # nor is it 0
     eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
     z = mean + std * eps
-    n, log_n = len(z), math.log(len(z))
-    parts = []
-    for rows in torch.arange(n).split(max(1, CHUNK // mean.numel())):
-        each = Normal(mean, std).log_prob(z[rows, None])  # ln q(z_ik | x_j): (n, N, K)
-        own = each[torch.arange(len(rows)), rows].sum(1)  # ln q(z_i | x_i)
-        together = torch.logsumexp(each.sum(2), 1) - log_n
-        apart = (torch.logsumexp(each, 1) - log_n).sum(1)
-        prior = Normal(0.0, 1.0).log_prob(z[rows]).sum(1)
-        parts.append(torch.stack([own - together, together - apart, apart - prior]))
-    return KLSplit(*torch.cat(parts, 1).mean(1).tolist())
+    rows = torch.arange(len(z)).split(max(1, CHUNK // mean.numel()))
+    return KLSplit(*torch.cat([_split(z, mean, std, part) for part in rows], 1).mean(1).tolist())
+
+
+def _split(z, mean, std, rows) -> torch.Tensor:
+    """Return the three parts for some rows of z (N, K), under the q's of all data; (3, n)."""
+    import torch
+    from torch.distributions import Normal
+
+    log_n = math.log(len(z))
+    each = Normal(mean, std).log_prob(z[rows, None])  # ln q(z_ik | x_j): (n, N, K)
+    own = each[torch.arange(len(rows)), rows].sum(1)  # ln q(z_i | x_i)
+    together = torch.logsumexp(each.sum(2), 1) - log_n
+    apart = (torch.logsumexp(each, 1) - log_n).sum(1)
+    prior = Normal(0.0, 1.0).log_prob(z[rows]).sum(1)
+    return torch.stack([own - together, together - apart, apart - prior])
 
 
 # ------------------------------------------------------------------ what factors mean
@@ -399,27 +446,28 @@ def dci(codes, factors) -> DCI:
     if len(codes) < 2 * codes.shape[1] + 4:
         raise ValueError(f"codes has {len(codes)} rows; wanted {2 * codes.shape[1] + 4} or more")
     half = len(codes) // 2
-    a, b = (_standardised(y, half) for y in (codes, factors))
-    used = _varies(factors[:half]) & _varies(factors[half:])
-    if not used.any():
-        half = "second" if _varies(factors[:half]).any() else "first"
-        raise ValueError(f"factors do not vary in the {half} half of the data; shuffle the rows")
-    b = b[:, used]
+    used = _vary_in_both(factors, half)
+    a, b = _standardised(codes, half), _standardised(factors, half)[:, used]
     weights = np.linalg.lstsq(a[:half], b[:half], rcond=1e-9)[0]  # (K, J)
     left = np.square(b[half:] - a[half:] @ weights).mean(axis=0)
     r2 = np.clip(1 - left / b[half:].var(axis=0), 0, 1)
-    shares = np.abs(weights)
     importance = np.zeros((codes.shape[1], len(used)))
-    importance[:, used] = shares
-    if shares.sum() == 0:  # no code varies
+    importance[:, used] = shares = np.abs(weights)
+    total = shares.sum()
+    if total == 0:  # no code varies
         return DCI(0.0, 0.0, 0.0, importance)
-    by_code, by_factor = shares.sum(axis=1), shares.sum(axis=0)
-    return DCI(
-        float(by_code @ _concentration(shares) / shares.sum()),
-        float(by_factor @ _concentration(shares.T) / shares.sum()),
-        float(r2.mean()),
-        importance,
-    )
+    disentanglement = float(shares.sum(axis=1) @ _concentration(shares) / total)
+    completeness = float(shares.sum(axis=0) @ _concentration(shares.T) / total)
+    return DCI(disentanglement, completeness, float(r2.mean()), importance)
+
+
+def _vary_in_both(factors: Array, half: int) -> Array:
+    """Tell which factors (J,) vary in both halves of the data; at least one must."""
+    first, second = _varies(factors[:half]), _varies(factors[half:])
+    if not (first & second).any():
+        where = "second" if first.any() else "first"
+        raise ValueError(f"factors do not vary in the {where} half of the data; shuffle the rows")
+    return first & second
 
 
 class Control(NamedTuple):
@@ -437,11 +485,9 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
     and their own attributes first: a judge that cannot read those says nothing. With on and off as
     1 and 0 a tolerance of 0.5 means the right side. Bytes are grey values, divided by 255.
     """
-    images, judge_images = (
-        _grey(a, name) for a, name in ((images, "images"), (judge_images, "judge_images"))
-    )
-    images, ordered = _aligned(images, ordered, "images", "ordered")
-    x, y = _aligned(judge_images, judge_attributes, "judge_images", "judge_attributes")
+    images, ordered = _aligned(_grey(images, "images"), ordered, "images", "ordered")
+    x = _grey(judge_images, "judge_images")
+    x, y = _aligned(x, judge_attributes, "judge_images", "judge_attributes")
     if x.shape[1] != images.shape[1] or y.shape[1] != ordered.shape[1]:
         raise ValueError(
             f"judge_images, judge_attributes have {x.shape[1]}, {y.shape[1]} columns; wanted "
@@ -482,13 +528,19 @@ def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
         tied = np.concatenate([labels[j] for j in near[ties]])
         sure = np.concatenate([labels[j] for j in near[~ties]] or [tied[:0]])
         for label in labels[i]:
-            # No datum is a neighbour of itself; of those that tie each counts in part.
-            if radius == 0:
-                score += n * ((tied == label).sum() - 1) / (len(tied) - 1)
-            else:
-                part = (n + 1 - len(sure)) / len(tied)
-                score += (sure == label).sum() - 1 + part * (tied == label).sum()
+            score += _alike(label, sure, tied, n)
     return float(score / (len(codes) * n))
+
+
+def _alike(label: int, sure: Array, tied: Array, n: int) -> float:
+    """Return how many of n neighbours have the label, each of those that tie counting in part.
+
+    `sure` or, where no other is nearer, `tied` has the datum itself, which is no neighbour.
+    """
+    if len(sure) == 0:
+        return n * ((tied == label).sum() - 1) / (len(tied) - 1)
+    part = (n + 1 - len(sure)) / len(tied)
+    return (sure == label).sum() - 1 + part * (tied == label).sum()
 
 
 def _float64(a, name: str) -> Array:

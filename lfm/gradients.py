@@ -120,7 +120,10 @@ def minibatch_sum(values, n: int) -> Tensor:
 
 def _tensor(a, name: str) -> Tensor:
     try:
-        a = a if isinstance(a, Tensor) else torch.tensor(_plain(a, name))
+        if not isinstance(a, Tensor):
+            plain = _plain(a, name)
+            a = torch.tensor(plain)  # of a list, in single precision
+            a = a if a.is_complex() else torch.tensor(plain, dtype=torch.float64)
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} cannot be made a tensor: {error}") from None
     if a.is_complex():

@@ -463,43 +463,6 @@ def test_faces_have_the_shapes_that_they_say():
         faces.column("nose")
 
 
-KNOWN = [
-    (
-        NEUTRAL,
-        [
-            [225, 230, 233, 235, 235, 234, 231, 226],
-            [221, 226, 130, 100, 113, 88, 227, 222],
-            [216, 221, 90, 223, 95, 96, 173, 217],
-            [212, 171, 181, 192, 222, 191, 75, 213],
-            [207, 157, 205, 165, 230, 126, 189, 209],
-            [203, 155, 206, 235, 237, 209, 75, 204],
-            [198, 203, 207, 225, 227, 209, 204, 200],
-            [194, 199, 171, 162, 189, 154, 200, 195],
-        ],
-    ),
-    (
-        dict.fromkeys(FACTORS, 0.8) | {"glasses": 1, "hair_shape": 1},
-        [
-            [225, 230, 233, 193, 117, 234, 231, 226],
-            [221, 226, 138, 127, 161, 160, 162, 222],
-            [216, 111, 145, 165, 142, 142, 143, 217],
-            [212, 127, 228, 167, 237, 220, 139, 213],
-            [207, 204, 138, 233, 58, 13, 112, 189],
-            [203, 113, 209, 236, 237, 203, 129, 204],
-            [198, 110, 130, 226, 227, 195, 134, 200],
-            [194, 135, 128, 162, 189, 129, 119, 195],
-        ],
-    ),
-]
-
-
-@pytest.mark.parametrize(("fixed", "pixels"), KNOWN)
-def test_a_known_face_has_known_pixels(fixed, pixels):
-    """The drawing is data of the course: whoever changes it changes every notebook."""
-    image = data.faces(1, rng=0, **fixed).images[0].astype(int)
-    assert np.abs(image[1::4, 1::4] - pixels).max() <= 1  # a rounding, on another machine
-
-
 def test_faces_use_the_range_of_grey():
     images = data.faces(500, rng=0).images
     assert images.min() < 30

@@ -242,7 +242,7 @@ def test_average_over_all_batches_is_the_sum_over_all_data():
 @ESTIMATORS
 @SCALES
 def test_the_same_noise_gives_the_same_gradient_and_nothing_else_is_touched(estimator, scale):
-    mean, eps = MEAN.clone().requires_grad_(), noise(5)
+    mean, scale, eps = MEAN.clone().requires_grad_(), scale.clone().requires_grad_(), noise(5)
     before, state = eps.copy(), torch.get_rng_state()
     first, second = (estimator(waves, mean, scale, eps) for _ in range(2))
     assert torch.equal(first.mean, second.mean)
@@ -251,6 +251,7 @@ def test_the_same_noise_gives_the_same_gradient_and_nothing_else_is_touched(esti
     np.testing.assert_array_equal(eps, before)
     assert mean.grad is None
     assert not first.mean.requires_grad
+    assert not first.scale.requires_grad
     with torch.no_grad():
         assert torch.equal(estimator(waves, mean, scale, eps).mean, first.mean)
 
@@ -263,6 +264,32 @@ def test_shapes(scale):
         assert g.scale.shape == (5, *scale.shape)
         if scale.ndim == 2:
             assert (g.scale.triu(1) == 0).all()
+
+
+def test_arguments_of_any_number_type_are_taken_in_double_precision():
+    eps = noise(4).astype(np.float32)
+    exact = sample(MEAN, STD, eps.astype(float))
+    for kind in (torch.tensor, lambda a: a, lambda a: a.tolist()):
+        z = sample(MEAN.tolist(), STD.numpy(), kind(eps))
+        assert z.dtype == torch.float64
+        np.testing.assert_array_equal(z, exact)  # also from lists, which torch rounds
+    whole = sample([1, 2], [1, 1], np.zeros((1, 2), dtype=int))
+    assert whole.dtype == torch.float64
+    assert monte_carlo([1, 2, 4]).value.item() == pytest.approx(7 / 3)
+    assert leave_one_out(np.array([1, 2, 4])).tolist() == [3.0, 2.5, 1.5]
+    assert minibatch_sum(np.array([1, 2]), 6).item() == 9.0
+
+
+def test_rows_that_run_backwards_are_taken():
+    eps = noise(5)[::-1]  # torch takes no array with negative strides
+    np.testing.assert_allclose(sample(MEAN, STD, eps), sample(MEAN, STD, eps.copy()))
+
+
+def test_a_function_of_z_that_looks_at_its_gradient_leaves_no_graph_behind():
+    weight = torch.ones(3, dtype=torch.float64, requires_grad=True)
+    g = score_gradient(lambda z: (z * weight).sum(1), MEAN, STD, noise(5))
+    assert not g.mean.requires_grad
+    assert weight.grad is None
 
 
 def test_a_function_without_a_slope_is_refused_by_the_path_only():
@@ -293,7 +320,25 @@ BAD = {
         lambda: pathwise_gradient(lambda z: z.sum(1) * np.nan, MEAN, STD, noise(4)),
         "f returned values that are not finite",
     ),
+    "scale tiny": (lambda: sample([0.0], [1e-310], [[0.0]]), "scale has 1e-310 on its diagonal"),
+    "factor's diagonal": (
+        lambda: sample([0.0, 0.0], [[1.0, 0.0], [0.5, -1.0]], [[0.0, 0.0]]),
+        "scale has -1 on its diagonal",
+    ),
+    "scale 3-D": (lambda: sample([0.0], [[[1.0]]], [[0.0]]), r"scale has shape \(1, 1, 1\)"),
+    "eps NaN": (lambda: sample([0.0], [1.0], [[np.nan]]), "eps has values that are not finite"),
     "one sample": (lambda: monte_carlo([1.0]), "wanted at least 2 samples"),
+    "a number": (lambda: monte_carlo(1.0), r"values has shape \(\); wanted at least 2 samples"),
+    "samples of nothing": (lambda: monte_carlo(np.zeros((3, 0))), r"values has shape \(3, 0\)"),
+    "values too large": (lambda: monte_carlo([1e160, 0.0]), "values .*too large|too large"),
+    "values NaN": (lambda: monte_carlo([np.nan, 0.0]), "values has values that are not finite"),
+    "baseline NaN": (
+        lambda: score_gradient(waves, MEAN, STD, noise(4), baseline=lambda values: np.nan),
+        "what baseline returned has values that are not finite",
+    ),
+    "values 2-D": (lambda: leave_one_out([[1.0], [2.0]]), r"values has shape \(2, 1\)"),
+    "a batch of nothing": (lambda: minibatch_sum([], 3), r"values has shape \(0,\); wanted \(B"),
+    "a batch of a number": (lambda: minibatch_sum(1.0, 3), r"values has shape \(\); wanted \(B"),
     "one value": (lambda: leave_one_out([1.0]), "wanted at least 2 samples"),
     "batch larger": (lambda: minibatch_sum([1.0, 2.0], 1), "n is 1; wanted"),
 }
@@ -312,7 +357,13 @@ def test_what_is_wrong_is_named(what):
         (lambda: sample(None, [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: sample(["a"], [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: sample([1j], [1.0], [[0.0]]), "mean holds torch.complex"),
+        (lambda: sample([[0.0], [0.0, 1.0]], [1.0], [[0.0]]), "mean cannot be made a tensor"),
         (lambda: score_gradient(3, MEAN, STD, noise(4)), "f is int; wanted a function"),
+        (lambda: pathwise_gradient(3, MEAN, STD, noise(4)), "f is int; wanted a function"),
+        (
+            lambda: score_gradient(waves, MEAN, STD, noise(4), baseline=3),
+            "baseline is int; wanted a function of the values",
+        ),
         (lambda: minibatch_sum([1.0, 2.0], 3.5), r"n is 3\.5 \(float\); wanted"),
     ],
 )

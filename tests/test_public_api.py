@@ -226,3 +226,23 @@ def test_import_lfm_is_enough_and_loads_nothing_that_is_not_asked_for():
     assert (done.returncode, done.stdout) == (0, "(5000, 784)\n"), done.stderr
     with pytest.raises(AttributeError, match=r"lfm has no 'vea'; it has bound, .*vae"):
         lfm.vea  # noqa: B018 - it is asked for here
+
+
+WITHOUT_TORCH = [
+    "bound", "distributions", "em", "toy", "gaussian_mixture", "factor_analysis",
+    "variational_bayes", "variational_em", "data", "faces", "figures", "evaluation", "checks",
+]  # fmt: skip
+
+
+def test_what_the_chapters_before_the_deep_ones_use_does_not_load_torch():
+    code = (
+        f"import importlib, sys\nfor name in {WITHOUT_TORCH}:\n"
+        "    importlib.import_module('lfm.' + name)\n"
+        "    assert 'torch' not in sys.modules, name\n"
+        "from lfm.evaluation import few_label_accuracy, gaps, match_factors\n"
+        "x = [[float(i), 1.0] for i in range(9)]\n"
+        "few_label_accuracy(x, [i % 2 for i in range(9)], 4, rng=0), match_factors(x, x)\n"
+        "assert 'torch' not in sys.modules, 'called'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,50 @@
+"""A warning names the line of whoever called, and not one of the package."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from lfm import em
+from lfm.factor_analysis import FactorAnalysis, HeywoodCase
+
+# No factor alone explains these correlations: r12 r13 / r23 is above 1, and the noise of the first
+# column goes to 0.
+CORRELATIONS = np.array([[1.0, 0.8, 0.8], [0.8, 1.0, 0.3], [0.8, 0.3, 1.0]])
+WHITE = np.linalg.qr(np.column_stack([np.ones(60), np.random.default_rng(0).normal(size=(60, 3))]))
+X = np.sqrt(60) * WHITE[0][:, 1:] @ np.linalg.cholesky(CORRELATIONS).T
+START = FactorAnalysis([[1.0], [0.8], [0.8]], np.zeros(3), [1e-3, 0.36, 0.36])
+
+
+def learned():
+    START.learn(START.expect(X, START.infer(X)))
+
+
+def fitted():
+    em.fit(START, X, max_iter=1)
+
+
+def stepped():
+    next(step for step in em.steps(START, X) if step.half == "learning")
+
+
+CALLS = (learned, fitted, stepped)
+through_the_loop = pytest.mark.xfail(
+    strict=True, reason="the stack level of HeywoodCase ends at em.py, which calls `learn`"
+)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_these_calls_meet_a_heywood_case(call):
+    with pytest.warns(HeywoodCase, match=r"columns \[0\] entirely"):
+        call()
+
+
+@pytest.mark.parametrize(
+    "call", [learned, *(pytest.param(call, marks=through_the_loop) for call in (fitted, stepped))]
+)
+def test_a_warning_names_the_file_of_the_caller(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        call()
+    assert {w.filename for w in caught if w.category is HeywoodCase} == {__file__}

@@ -326,13 +326,13 @@ def test_two_fetches_at_once_do_not_meet(tmp_path, server):
     for thread in threads:
         thread.start()
     server.both_asked.wait(timeout=10)  # neither has had an answer yet: both are under way
-    files = list(tmp_path.iterdir())
+    parts = list(tmp_path.iterdir())
     server.answer.wait(timeout=10)
     for thread in threads:
         thread.join()
     assert not failures
-    assert len(files) == 2  # each writes to a file of its own, and none has the name
-    assert path not in files
+    assert len(parts) == 2  # each writes to a file of its own, and none has the name
+    assert path not in parts
     assert path.read_bytes() == CONTENT
     assert list(tmp_path.iterdir()) == [path]
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,14 @@ def succeeds(command, **options) -> str:
     return done.stdout
 
 
+def builder_is_here() -> bool:
+    """Tell whether the setuptools that pyproject.toml asks for is here; else pip fetches it."""
+    try:
+        return int(version("setuptools").split(".")[0]) >= 77
+    except PackageNotFoundError:
+        return False
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """Build the wheel from a copy: what an earlier build left in the course would be packed too."""
@@ -34,9 +42,7 @@ def wheel(tmp_path_factory):
     for name in ("lfm", "data"):
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     out = tmp_path_factory.mktemp("wheel")
-    # What builds it is at hand, or is fetched
-    here = int(version("setuptools").split(".")[0]) >= 77
-    options = ["--no-build-isolation"] if here else []
+    options = ["--no-build-isolation"] if builder_is_here() else []
     command = ["-m", "pip", "wheel", "--no-deps", *options, "--wheel-dir", out, source]
     succeeds(command, env=os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1"})
     (path,) = out.glob("*.whl")

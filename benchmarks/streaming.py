@@ -15,7 +15,7 @@ from statistics import median
 import numpy as np
 from common import note, problem, seconds
 
-from lfm import data, distributed, em
+from lfm import data, distributed, em, scale
 from lfm.gaussian_mixture import GaussianMixture
 
 D, K, ROWS = 16, 16, 2**18
@@ -23,7 +23,7 @@ ROUNDS = 5
 MEMORY = """
 import sys
 import numpy as np
-from lfm import data, em
+from lfm import data, em, scale
 from lfm.gaussian_mixture import GaussianMixture
 shards = data.Shards(sys.argv[1])
 model = GaussianMixture.init(shards.sample(5000, rng=0), 16, rng=0)
@@ -121,7 +121,7 @@ def report_online(block):
     case = f"one pass over {len(x):,} rows, below 50 iterations of EM"
     for power in (0.6, 1.0):
         start_time = time.perf_counter()
-        *_, last = em.online(start, parts, power=power)
+        *_, last = scale.online(start, parts, power=power)
         passed, gap = time.perf_counter() - start_time, top - last.model.log_prob(x).mean()
         what = f"online EM, 200 batches, power {power:.1f}, {passed:.1f} s"
         note(case, what, gap, "nats per datum")

@@ -17,7 +17,7 @@ Read the files in this order; each needs only those before it.
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors
     figures           every figure of the course
-    checks            what exercises and quizzes are checked with; exams
+    checks            exercises, quizzes and exams; a file for each chapter
 
 Two doors can stay shut: `engine` (checks of arguments, frozen values, chunked sums, whole files,
 progress bars) and `scale` (data that do not fit into memory, checkpoints, GPUs). `distributed` is
@@ -35,7 +35,7 @@ from importlib import import_module
 _SUBJECT = (
     "bound", "distributions", "em", "toy", "gaussian_mixture", "factor_analysis",
     "variational_bayes", "variational_em", "gradients", "vae", "training", "distributed",
-    "evaluation", "data", "faces", "figures", "checks",
+    "evaluation", "data", "faces", "figures", "checks", "engine", "scale",
 )  # fmt: skip
 
 

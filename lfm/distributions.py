@@ -3,26 +3,22 @@
 Each is a frozen value. Its parameters are checked once, when it is made.
 """
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from scipy.special import multigammaln, xlogy
 
-from lfm.engine import validate
-from lfm.engine.values import Value
+from lfm.engine import chunks, constants, validate
+from lfm.engine.values import array, covariances, frozen, number, probabilities, switches
 
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
-class Categorical(Value):
+@frozen
+class Categorical:
     """One categorical distribution for each datum: q(z_n = k) = probs[n, k]."""
 
-    probs: Array  # r (N, K)
-
-    def __post_init__(self):
-        object.__setattr__(self, "probs", validate.probabilities(self.probs, "probs", (None, None)))
+    probs: Array = probabilities("N", "K")  # r
 
     def entropy(self) -> Array:
         """Return H[q(z_n)] in nats, shape (N,)."""
@@ -40,23 +36,16 @@ class Categorical(Value):
         return (uniform >= cumulative / cumulative[:, -1:]).sum(axis=1)
 
 
-@dataclass(frozen=True, eq=False)
-class Bernoulli(Value):
+@frozen
+class Bernoulli:
     """K independent switches for each datum: q(z_nk = 1) = probs[n, k]."""
 
-    probs: Array  # m (N, K)
-
-    def __post_init__(self):
-        object.__setattr__(self, "probs", validate.unit_interval(self.probs, "probs", (None, None)))
+    probs: Array = switches("N", "K")  # m
 
     def entropy(self) -> Array:
         """Return H[q(z_n)] in nats, shape (N,)."""
-        n, k = self.probs.shape
-        entropy, size = np.empty(n), max(1, 100_000 // k)
-        for i in range(0, n, size):
-            m = self.probs[i : i + size]
-            entropy[i : i + size] = -_sum_x_log_x(m) - _sum_x_log_x(1 - m)
-        return entropy
+        row = 4 * self.probs.shape[1]
+        return -chunks.over(lambda m: _sum_x_log_x(m) + _sum_x_log_x(1 - m), self.probs, row=row)
 
     def total_cov(self) -> Array:
         """Return Σ_n Cov[z_n] (K, K): diagonal, for the switches are independent."""
@@ -73,33 +62,24 @@ class Bernoulli(Value):
 
 def _sum_x_log_x(m: Array) -> Array:
     """Return Σ_k m ln m (N,), with 0 ln 0 = 0; four times as fast as scipy's for many data."""
-    return np.einsum("nk,nk->n", m, np.log(np.maximum(m, np.finfo(float).tiny)))
+    return np.einsum("nk,nk->n", m, np.log(np.maximum(m, constants.TINY)))
 
 
-@dataclass(frozen=True, eq=False)
-class LinearGaussian(Value):
+@frozen
+class LinearGaussian:
     """q(z_n) = N(A (x_n - μ), G): one linear map for all data, and one covariance.
 
     It is an inference network of a single linear layer: what it does to a datum it has never seen
     is known already.
     """
 
-    weights: Array  # A (K, D)
-    offset: Array  # μ (D,)
-    cov: Array  # G (K, K)
-
-    def __post_init__(self):
-        weights = validate.parameter(self.weights, "weights", (None, None))
-        k, d = weights.shape
-        offset = validate.parameter(self.offset, "offset", (d,))
-        cov = validate.parameter(self.cov, "cov", (k, k))
-        for name, value in (("weights", weights), ("offset", offset), ("cov", cov)):
-            object.__setattr__(self, name, value)
-        self._chol  # noqa: B018 - raises where cov is not a covariance
+    weights: Array = array("K", "D")  # A
+    offset: Array = array("D")  # μ
+    cov: Array = covariances("K", "K")  # G
 
     @cached_property
     def _chol(self) -> Array:
-        return validate.cholesky(self.cov, "cov")
+        return np.linalg.cholesky(self.cov)
 
     def mean(self, x) -> Array:
         """Return E[z_n] for data x (N, D), shape (N, K)."""
@@ -117,24 +97,19 @@ class LinearGaussian(Value):
         return mean + validate.generator(rng).standard_normal(mean.shape) @ self._chol.T
 
 
-@dataclass(frozen=True, eq=False)
-class InverseWishart(Value):
+@frozen
+class InverseWishart:
     """A prior on a covariance: p(Σ) ∝ |Σ|^-(ν+D+1)/2 exp(-½ tr(Ψ Σ⁻¹)); PRML 2.3.6 for Σ⁻¹.
 
     It acts like ν + D + 1 earlier observations whose scatter was Ψ, so no estimate that uses it
     can be singular. `from_data` gives the prior a scale that follows the units of the data.
     """
 
-    dof: float  # ν > D - 1
-    scale: Array  # Ψ (D, D)
+    dof: float = number()  # ν > D - 1
+    scale: Array = covariances("D", "D")  # Ψ
 
-    def __post_init__(self):
-        scale = validate.parameter(self.scale, "scale", (None, None))
-        validate.parameter(scale, "scale", (len(scale), len(scale)))
-        validate.cholesky(scale, "scale")
-        dof = validate.scalar(self.dof, "dof", len(scale) - 1, strict=True)
-        object.__setattr__(self, "scale", scale)
-        object.__setattr__(self, "dof", dof)
+    def _check(self):
+        validate.scalar(self.dof, "dof", len(self.scale) - 1, strict=True)
 
     @classmethod
     def from_data(cls, x, n_components: int = 1) -> "InverseWishart":
@@ -148,16 +123,10 @@ class InverseWishart(Value):
         """
         x = validate.data(x)
         n_components = validate.count(n_components, "n_components")
-        var = np.var(x, axis=0, dtype=np.float64)
-        # A column that varies by no more than rounding is constant. The range is asked too: the
-        # variance of many equal numbers is the rounding of their mean.
-        low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
-        ulp = np.finfo(float).eps * np.maximum(-low, high)
-        least = np.maximum(np.square(64 * ulp), np.finfo(float).tiny)
-        constant = (high - low <= 8 * ulp) | (var <= least)
-        fallback = var[~constant].mean() if not constant.all() else 1.0
+        var = _varying(x)
+        fallback = var[var > 0].mean() if var.any() else 1.0
         d = x.shape[1]
-        scale = np.diag(np.where(constant, fallback, var)) / n_components ** (2 / d)
+        scale = np.diag(np.where(var > 0, var, fallback)) / n_components ** (2 / d)
         return cls(dof=d + 2.0, scale=scale)
 
     @cached_property
@@ -187,3 +156,15 @@ class InverseWishart(Value):
         d = len(self.scale)
         n = np.asarray(n, dtype=float)[..., None, None]
         return (scatter + self.scale) / (n + self.dof + d + 1)
+
+
+def _varying(x: Array) -> Array:
+    """Return the variance of each column (D,), and 0 for one that varies by rounding alone.
+
+    The range is asked too: the variance of many equal numbers is the rounding of their mean.
+    """
+    var = np.var(x, axis=0, dtype=np.float64)
+    low, high = x.min(axis=0).astype(float), x.max(axis=0).astype(float)
+    ulp = constants.EPS * np.maximum(-low, high)
+    least = np.maximum(np.square(64 * ulp), constants.TINY)
+    return np.where((high - low <= 8 * ulp) | (var <= least), 0.0, var)

@@ -8,22 +8,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from lfm.distributions import Categorical, InverseWishart
 from lfm.em import Stats
-from lfm.engine import validate
-from lfm.engine.quadratic import Quadratic, softmax
-from lfm.engine.values import Followed, Value
+from lfm.engine import chunks, constants, validate
+from lfm.engine.quadratic import Quadratic
+from lfm.engine.rounding import collapse
+from lfm.engine.values import array, covariances, frozen, instance, probabilities
 
 Array = np.ndarray
-
-# ln 0 for a component of weight zero: finite, so that 0 times it is 0, and exp gives exactly 0.
-LOG_ZERO = -1e30
-# A direction with this share of the variance cannot be told from none: the bound would be rounding.
-SINGULAR = 1e-12
-# A deviation of this share of all data's comes from responsibilities that are all but zero.
-TRACE = 1e-20
 
 
 class DegenerateComponent(ValueError):
@@ -39,16 +33,6 @@ class MixtureStats(Stats):
     rx: Array  # Σ_n r_nk y_n (K, D)
     rxx: Array  # Σ_n r_nk y_n y_nᵀ (K, D, D)
 
-    def __add__(self, other: "MixtureStats") -> "MixtureStats":
-        if not isinstance(other, MixtureStats):
-            return NotImplemented
-        if other.origin.shape != self.origin.shape:
-            raise ValueError(
-                f"statistics of {other.origin.shape} and {self.origin.shape} (K, D) do not add"
-            )
-        total = super().__add__(other.about(self.origin))
-        return replace(total, origin=self.origin)
-
     def about(self, origin: Array) -> "MixtureStats":
         """Return the same statistics about other origins (K, D)."""
         shift = self.r[:, None] * (origin - self.origin)
@@ -62,63 +46,28 @@ class MixtureStats(Stats):
         cross = half[:, :, None] * shift[:, None, :]  # (K, D, D)
         return self.rxx - (cross + cross.mT)
 
+    def means(self, otherwise: Array) -> Array:
+        """Return x̄_k (K, D); for a component without data, what stands in `otherwise`."""
+        return np.where(_used(self.r), self.origin + self.rx / _safe(self.r), otherwise)
+
     def var(self) -> Array:
         """Return the variance of each column of all data (D,)."""
         centre = self.origin.mean(axis=0)
         total = self.about(np.broadcast_to(centre, self.origin.shape))
-        n = max(self.r.sum(), np.finfo(float).tiny)
+        n = max(self.r.sum(), constants.TINY)
         squares = np.einsum("kdd->d", total.rxx) / n
         return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
         """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, may be rounding."""
-        eps = np.finfo(float).eps
         terms = np.abs(precs * self.scatter(means)).sum()
-        far = eps * np.abs(means)  # means far from 0 are stored to so much
+        far = constants.EPS * np.abs(means)  # means far from 0 are stored to so much
         stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
-        return float(8 * (eps * terms + stored))
+        return float(8 * (constants.EPS * terms + stored))
 
 
-class Responsibilities(Categorical):
-    """The exact posterior r_nk = p(z_n=k | x_n, θ): a formula, evaluated where it is looked at.
-
-    So a fit never holds the (N, K) table; reading `probs` computes it, and keeps it. Reading it, or
-    `expect`, raises `ValueError` where x has been changed in place by then; of more than 2,000 rows
-    that many are compared.
-    """
-
-    def __init__(self, joint: Quadratic, x: Array):
-        object.__setattr__(self, "joint", joint)  # ln p(x, z=k | θ), up to a constant
-        object.__setattr__(self, "data", Followed(x))
-
-    def __reduce__(self):
-        return self.data.reduced(self, self.joint, "probs")
-
-    @property
-    def x(self) -> Array:
-        """The data (N, D)."""
-        return self.data.array()
-
-    def describes(self, joint: Quadratic, x: Array) -> bool:
-        """Tell whether this is about these very data, for as many components, not yet looked at."""
-        same_size = self.joint.means.shape == joint.means.shape
-        return self.data.is_about(x) and same_size and "probs" not in vars(self)
-
-    @cached_property
-    def probs(self) -> Array:  # r (N, K)
-        x = self.x
-        probs = np.empty((len(x), len(self.joint.consts)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            for rows, scores in self.joint.scores(x):
-                probs[rows] = softmax(scores)[0].T
-        if not np.isfinite(probs.sum()):
-            validate.data(x)
-        probs.flags.writeable = False
-        return probs
-
-
-@dataclass(frozen=True, eq=False)
-class GaussianMixture(Value):
+@frozen
+class GaussianMixture:
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
     With a prior on the Σ_k the objective, and so every bound, is ln p(X | θ) + ln p(Σ).
@@ -126,22 +75,15 @@ class GaussianMixture(Value):
     Source: PRML 9.2.
     """
 
-    weights: Array  # π (K,)
-    means: Array  # μ (K, D)
-    covs: Array  # Σ (K, D, D)
-    prior: InverseWishart | None = None
+    weights: Array = probabilities("K")  # π
+    means: Array = array("K", "D")  # μ
+    covs: Array = covariances("K", "D", "D")  # Σ
+    prior: InverseWishart | None = instance(InverseWishart, optional=True)
     needs_q = False  # the posterior is exact
 
-    def __post_init__(self):
-        weights = validate.probabilities(self.weights, "weights", (None,))
-        means = validate.parameter(self.means, "means", (len(weights), None))
-        k, d = means.shape
-        covs = validate.parameter(self.covs, "covs", (k, d, d))
+    def _check(self):
         if self.prior is not None:
-            _check_prior(self.prior, d)
-        for name, value in (("weights", weights), ("means", means), ("covs", covs)):
-            object.__setattr__(self, name, value)
-        self._chols  # noqa: B018 - raises where a covariance is not one
+            _check_prior(self.prior, self.means.shape[1])
 
     @classmethod
     def init(
@@ -155,7 +97,7 @@ class GaussianMixture(Value):
         """
         x = validate.data(x)
         if prior is not None:
-            _check_prior(prior, x.shape[1])
+            _check_prior(validate.kind(prior, "prior", InverseWishart), x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
         counts = np.bincount(labels, minlength=len(centres))
         shape = (len(centres), x.shape[1], x.shape[1])
@@ -163,24 +105,30 @@ class GaussianMixture(Value):
         total = y.T @ y / len(x)
         within = (x - centres[labels]).T @ (x - centres[labels])
         cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
-        if prior is None:
-            _check_covariance(cov, x.mean(axis=0, dtype=np.float64), 0.0, "the data")
+        if prior is None and (flaw := collapse(cov, x.mean(axis=0, dtype=np.float64), 0.0)):
+            raise DegenerateComponent(_collapsed("the data", flaw))
         return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
 
-    def infer(self, x, q=None) -> Responsibilities:
+    def infer(self, x, q=None) -> Categorical:
         """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K). The old `q` is not needed.
 
         Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
         """
-        return Responsibilities(self._joint, validate.matrix(x, n_columns=self.means.shape[1]))
+        x = validate.data(x, n_columns=self.means.shape[1])
+        return Categorical(self._log_joint.over(x, softmax))  # over k of ln π_k N(x; μ_k, Σ_k)
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x and Σ r x xᵀ, summed over data, and H[q].
 
-        Eq. sufficient-statistics. For the posterior that `infer` returned, r is computed chunk by
-        chunk and not kept. Raises `ValueError` where q and x disagree.
+        Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
         """
-        return statistics(self._joint, x, q, 0.0 if self.prior is None else self.prior.scale)
+        return weighted_sums(x, q, self.means)
+
+    def infer_and_expect(self, x) -> MixtureStats:
+        """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
+        x = validate.matrix(x, n_columns=self.means.shape[1])
+        scatter = 0.0 if self.prior is None else self.prior.scale
+        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, scatter))
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture with the weighted moments: π_k = N_k/N, μ_k, Σ_k.
@@ -189,18 +137,11 @@ class GaussianMixture(Value):
         `DegenerateComponent` where a component has collapsed and there is no prior.
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        n_k = stats.r
-        empty = n_k <= np.finfo(float).tiny
-        if empty.any() and self.prior is None:
-            raise DegenerateComponent(_collapsed(int(empty.argmax()), "is left without data"))
-        safe = np.where(empty, 1.0, n_k)[:, None]
-        means = np.where(empty[:, None], self.means, stats.origin + stats.rx / safe)
-        scatter = stats.scatter(means)
+        n_k, means = stats.r, stats.means(otherwise=self.means)
+        scatter = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
         if self.prior is None:
-            covs = scatter / safe[:, :, None]
-            spread = np.sqrt(stats.var())
-            for k, cov in enumerate(covs):
-                _check_covariance(cov, means[k], spread, f"component {k}")
+            covs = scatter / _safe(n_k)[:, :, None]
+            _refuse_collapse(stats, means, covs)
         else:
             covs = self.prior.update(scatter, n_k)
         return replace(self, weights=n_k / n_k.sum(), means=means, covs=covs)
@@ -211,15 +152,12 @@ class GaussianMixture(Value):
         Eq. sufficient-statistics: it needs no data. After exact inference L = ln p(X | θ).
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        scatter = stats.scatter(self.means)
-        mahalanobis = np.einsum("kij,kij->", self._joint.precs, scatter)
-        log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
-        return float(log_joint + stats.entropy + self.log_prior())
+        return self._log_joint.expected(stats) + stats.entropy + self.log_prior()
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        return stats.rounding(self.means, self._joint.precs)
+        return stats.rounding(self.means, self._log_joint.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
@@ -228,54 +166,42 @@ class GaussianMixture(Value):
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
         x = validate.data(x, n_columns=self.means.shape[1])
-        log_prob = np.empty(len(x))
-        for rows, scores in self._joint.scores(x):
-            log_prob[rows] = logsumexp(scores, axis=0)
-        return log_prob
+        return self._log_joint.over(x, logsumexp)
 
     def sample(self, n: int, *, rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         n, rng = validate.count(n, "n"), validate.generator(rng)
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z] + np.einsum("nij,nj->ni", self._chols[z], noise)
+        x = self.means[z] + np.einsum("nij,nj->ni", self._log_joint.chols[z], noise)
         return x, z
 
     @cached_property
-    def _chols(self) -> Array:
-        return validate.cholesky(self.covs, "covs")
-
-    @cached_property
-    def _joint(self) -> Quadratic:
-        """ln π_k N(x; μ_k, Σ_k) as quadratic scores."""
-        d = self.means.shape[1]
-        log_weights = np.log(
-            self.weights, where=self.weights > 0, out=np.full(len(self.weights), LOG_ZERO)
-        )
-        log_dets = 2 * np.log(np.diagonal(self._chols, axis1=1, axis2=2)).sum(axis=1)
-        consts = log_weights - 0.5 * (d * np.log(2 * np.pi) + log_dets)
-        return Quadratic(consts, self.means, self._chols)
+    def _log_joint(self) -> Quadratic:
+        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k)."""
+        pi, chols = self.weights, np.linalg.cholesky(self.covs)
+        log_weights = np.log(pi, where=pi > 0, out=np.full(len(pi), constants.LOG_ZERO))
+        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
+        consts = log_weights - 0.5 * (self.means.shape[1] * np.log(2 * np.pi) + log_dets)
+        return Quadratic(consts, self.means, chols)
 
 
-def statistics(joint: Quadratic, x, q: Categorical, scatter: Array | float = 0.0) -> MixtureStats:
+def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     """Return N_k, Σ r x, Σ r x xᵀ and H[q] for data x (N, D) and any q over K components.
 
-    For every mixture of Gaussians, Bayesian or not: `joint` is what its `infer` scores data with,
-    `scatter` (D, D) what its prior will add to each component's.
+    They are taken about the weighted means, where no digits cancel; for a component without data
+    about that of `means` (K, D).
     """
-    x = validate.matrix(x, n_columns=joint.means.shape[1])
-    with np.errstate(over="ignore", invalid="ignore"):
-        if isinstance(q, Responsibilities) and q.describes(joint, x):
-            sums = q.joint.sums(x, scatter=scatter)
-        else:
-            probs = _probs_of(q, len(x), len(joint.consts))
-            sums = joint.sums(x, probs, scatter)
-    stats = MixtureStats(len(x), sums.entropy, sums.origin, sums.r, sums.ry, sums.ryy)
-    # A value that is not finite spoils the sums, so looking at x itself is needed only then.
-    if not (np.isfinite(stats.rxx).all() and np.isfinite(stats.entropy)):
-        validate.data(x)
-        raise ValueError(validate.too_large("x"))
-    return stats
+    x = validate.data(x, n_columns=means.shape[1])
+    r = validate.probs_of(q, Categorical, (len(x), len(means)))  # (N, K)
+    n_k, center = r.sum(axis=0), chunks.origin(x)
+    origin = np.where(_used(n_k), r.T @ (x - center) / _safe(n_k) + center, means)  # (K, D)
+    rx, rxx = np.empty_like(origin), np.empty((*origin.shape, origin.shape[1]))
+    for k, r_k in enumerate(r.T):
+        y = x - origin[k]
+        rx[k] = r_k @ y
+        rxx[k] = (r_k[:, None] * y).T @ y
+    return MixtureStats(len(x), float(q.entropy().sum()), origin, n_k, rx, 0.5 * (rxx + rxx.mT))
 
 
 def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, Array]:
@@ -322,38 +248,30 @@ def _squared_distances(y: Array, centres: Array) -> Array:
     return np.maximum(squares, 0.0)
 
 
-def _check_prior(prior, d: int) -> None:
-    if not isinstance(prior, InverseWishart):
-        raise TypeError(f"prior is {type(prior).__name__}; wanted an InverseWishart or None")
+def _used(n_k: Array) -> Array:
+    """Tell, in a column (K, 1), which components have data."""
+    return (n_k > constants.TINY)[:, None]
+
+
+def _safe(n_k: Array) -> Array:
+    """Return N_k as a column (K, 1) to divide by, and 1 for a component without data."""
+    return np.where(_used(n_k), n_k[:, None], 1.0)
+
+
+def _check_prior(prior: InverseWishart, d: int) -> None:
     if len(prior.scale) != d:
         raise ValueError(f"prior has a scale of {len(prior.scale)} dimensions; wanted {d}")
 
 
-def _probs_of(q, n: int, k: int) -> Array:
-    if not isinstance(q, Categorical):
-        raise TypeError(f"q is {type(q).__name__}; wanted a Categorical with probs ({n}, {k})")
-    if q.probs.shape != (n, k):
-        raise ValueError(f"q has probs of shape {q.probs.shape}; wanted ({n}, {k}), as x and model")
-    return q.probs
-
-
-def _check_covariance(cov: Array, mean: Array, spread: Array | float, name: str) -> None:
-    """Raise `DegenerateComponent` where a covariance is singular to working precision.
-
-    `spread` is the deviation of all data in each column (D,).
-    """
-    eps = np.finfo(float).eps
-    var = np.diagonal(cov)
-    # Data near `mean` are only stored to eps * |mean|: a variance below that square is rounding.
-    # Equal data and a trace of responsibility for others have less than that, where the mean is 0.
-    least = np.maximum(4 * eps * np.abs(mean), TRACE * spread)
-    flat = var <= np.maximum(least**2, np.finfo(float).tiny)
-    if flat.any():
-        raise DegenerateComponent(_collapsed(name, f"has no variance in column {flat.argmax()}"))
-    std = np.sqrt(var)
-    # In standard units, so that it does not matter what the columns are measured in.
-    if np.linalg.eigvalsh(cov / np.outer(std, std))[0] < SINGULAR:
-        raise DegenerateComponent(_collapsed(name, "lies in a plane of fewer dimensions"))
+def _refuse_collapse(stats: MixtureStats, means: Array, covs: Array) -> None:
+    """Raise `DegenerateComponent` where a component has no data, or a singular covariance."""
+    used = _used(stats.r)
+    if not used.all():
+        raise DegenerateComponent(_collapsed(int(used.argmin()), "is left without data"))
+    spread = np.sqrt(stats.var())
+    for k, cov in enumerate(covs):
+        if flaw := collapse(cov, means[k], spread):
+            raise DegenerateComponent(_collapsed(k, flaw))
 
 
 def _collapsed(name, what: str) -> str:

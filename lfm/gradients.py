@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from lfm.engine import validate
+from lfm.engine import constants, validate
 
 Tensor = torch.Tensor
 Function = Callable[[Tensor], Tensor]
@@ -42,7 +42,7 @@ def monte_carlo(values) -> Estimate:
     values = _tensor(values, "values")
     if values.ndim == 0 or len(values) < 2 or values.numel() == 0:
         raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples")
-    if values.abs().max() > validate.LARGEST:
+    if values.abs().max() > constants.LARGEST:
         raise ValueError(validate.too_large("values"))
     return Estimate(values.mean(0), values.std(0) / len(values) ** 0.5)
 

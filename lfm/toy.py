@@ -7,11 +7,12 @@ It has every method that the loop `lfm.em` asks for, in the order in which all m
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, xlogy
+from scipy.special import expit
 
 from lfm.distributions import Categorical
 from lfm.em import Stats
 from lfm.engine import validate
+from lfm.engine.values import frozen, number
 
 Array = np.ndarray
 
@@ -25,15 +26,12 @@ class TwoBellsStats(Stats):
     xx: float  # Σ_n x_n²
 
 
-@dataclass(frozen=True)
+@frozen(eq=True)
 class TwoBells:
     """p(x | θ) = ½ N(x; 0, 1) + ½ N(x; θ, 1)."""
 
-    theta: float
+    theta: float = number()
     needs_q = False  # the posterior is exact
-
-    def __post_init__(self):
-        object.__setattr__(self, "theta", validate.scalar(self.theta, "theta"))
 
     @classmethod
     def init(cls, x, n_components: int = 2, *, rng) -> "TwoBells":
@@ -54,12 +52,9 @@ class TwoBells:
     def expect(self, x, q: Categorical) -> TwoBellsStats:
         """Return Σ r, Σ r x, Σ x² and H[q], with r_n = q(z_n = 1)."""
         x = validate.data(x, n_columns=1)[:, 0].astype(float)  # whole numbers would overflow
-        validate.kind(q, "q", Categorical)
-        if q.probs.shape != (len(x), 2):
-            raise ValueError(f"q has probs of shape {q.probs.shape}; wanted ({len(x)}, 2)")
-        r = q.probs[:, 1]
-        entropy = -xlogy(q.probs, q.probs).sum()
-        return TwoBellsStats(len(x), float(entropy), float(r.sum()), float(r @ x), float(x @ x))
+        r = validate.probs_of(q, Categorical, (len(x), 2))[:, 1]
+        entropy = float(q.entropy().sum())
+        return TwoBellsStats(len(x), entropy, float(r.sum()), float(r @ x), float(x @ x))
 
     def learn(self, stats: TwoBellsStats) -> "TwoBells":
         """Return the model whose θ = Σ r x / Σ r is the mean of what its bell claims."""

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from scipy.special import digamma, gammaln, logsumexp
+from scipy.special import digamma, gammaln, logsumexp, multigammaln, softmax
 
 from lfm.distributions import Categorical, InverseWishart
 from lfm.em import Stats
-from lfm.engine import validate
+from lfm.engine import chunks, validate
 from lfm.engine.quadratic import Quadratic
-from lfm.engine.values import Value
-from lfm.gaussian_mixture import MixtureStats, Responsibilities, k_means, statistics
+from lfm.engine.values import array, covariances, frozen, instance, number, positive
+from lfm.gaussian_mixture import MixtureStats, k_means, weighted_sums
 
 Array = np.ndarray
 
@@ -37,11 +37,6 @@ class GaussianStats(Stats):
     x: float  # Σ y
     xx: float  # Σ y²
 
-    def __add__(self, other: "GaussianStats") -> "GaussianStats":
-        if not isinstance(other, GaussianStats):
-            return NotImplemented
-        return replace(super().__add__(other.about(self.origin)), origin=self.origin)
-
     def about(self, origin: float) -> "GaussianStats":
         """Return the same statistics about another origin."""
         shift = origin - self.origin
@@ -58,23 +53,17 @@ class GaussianStats(Stats):
         return max(self.xx - self.n * y**2, 0.0) + self.n * (y - at) ** 2
 
 
-@dataclass(frozen=True)
-class NormalGammaPrior(Value):
+@frozen(eq=True)
+class NormalGammaPrior:
     """p(μ, τ) = N(μ; mean, 1/(strength τ)) Gam(τ; shape, rate): conjugate to a Gaussian.
 
     It is also what the exact posterior is (`update`). Source: PRML 2.3.6.
     """
 
-    mean: float  # μ₀
-    strength: float  # λ₀: worth so many earlier data for the mean
-    shape: float  # a₀
-    rate: float  # b₀
-
-    def __post_init__(self):
-        object.__setattr__(self, "mean", validate.scalar(self.mean, "mean"))
-        for name in ("strength", "shape", "rate"):
-            value = validate.scalar(getattr(self, name), name, 0.0, strict=True)
-            object.__setattr__(self, name, value)
+    mean: float = number()  # μ₀
+    strength: float = number(low=0.0)  # λ₀: worth so many earlier data for the mean
+    shape: float = number(low=0.0)  # a₀
+    rate: float = number(low=0.0)  # b₀
 
     def update(self, stats: GaussianStats) -> "NormalGammaPrior":
         """Return the exact posterior p(μ, τ | X): prior + statistics."""
@@ -103,8 +92,8 @@ class NormalGammaPrior(Value):
         return gammaln(a) - a * np.log(b) - 0.5 * np.log(self.strength)
 
 
-@dataclass(frozen=True)
-class BayesianGaussian(Value):
+@frozen(eq=True)
+class BayesianGaussian:
     """q(μ, τ) = N(μ; mean, 1/prec) Gam(τ; shape, rate) for a Gaussian with precision τ.
 
     Eq. normal-gamma. The prior couples μ and τ, q does not (Eq. mean-field); so the bound stays
@@ -113,23 +102,16 @@ class BayesianGaussian(Value):
     contributes one more √τ, so that a_N = a₀ + (N + 1)/2.
     """
 
-    prior: NormalGammaPrior
-    mean: float | None = None
-    prec: float | None = None
-    shape: float | None = None
-    rate: float | None = None
+    prior: NormalGammaPrior = instance(NormalGammaPrior)
+    mean: float | None = number(default=None)
+    prec: float | None = number(low=0.0, default=None)
+    shape: float | None = number(low=0.0, default=None)
+    rate: float | None = number(low=0.0, default=None)
     needs_q = False  # there is no z_n
 
-    def __post_init__(self):
-        if not isinstance(self.prior, NormalGammaPrior):
-            raise TypeError(f"prior is {type(self.prior).__name__}; wanted a NormalGammaPrior")
+    def _default(self, name: str) -> float:
         p = self.prior
-        start = {"mean": p.mean, "prec": p.strength * p.shape / p.rate,
-                 "shape": p.shape, "rate": p.rate}  # fmt: skip
-        for name, default in start.items():
-            value = default if getattr(self, name) is None else getattr(self, name)
-            low = -np.inf if name == "mean" else 0.0
-            object.__setattr__(self, name, validate.scalar(value, name, low, strict=True))
+        return p.strength * p.shape / p.rate if name == "prec" else getattr(p, name)
 
     def infer(self, x, q=None) -> None:
         """Return None: there is no z_n. All that is unknown is global, see `learn`."""
@@ -168,13 +150,10 @@ class BayesianGaussian(Value):
         validate.statistics(stats, GaussianStats)
         p, n, a, b = self.prior, stats.n, self.shape, self.rate
         prec, log_prec = a / b, digamma(a) - np.log(b)  # E[τ], E[ln τ]
-        log_joint = (
-            0.5 * (n + 1) * (log_prec - LOG_2PI)
-            + 0.5 * np.log(p.strength)
-            - 0.5 * prec * self._squares(stats)
-            + p.shape * np.log(p.rate) - gammaln(p.shape)
-            + (p.shape - 1) * log_prec - p.rate * prec
-        )  # fmt: skip
+        log_joint = 0.5 * (n + 1) * (log_prec - LOG_2PI) + 0.5 * np.log(p.strength)
+        log_joint -= 0.5 * prec * self._squares(stats)
+        log_joint += p.shape * np.log(p.rate) - gammaln(p.shape)
+        log_joint += (p.shape - 1) * log_prec - p.rate * prec
         entropy_mean = 0.5 * (1 + LOG_2PI - np.log(self.prec))
         entropy_prec = a - np.log(b) + gammaln(a) + (1 - a) * digamma(a)
         return float(log_joint + entropy_mean + entropy_prec)
@@ -200,11 +179,12 @@ class BayesianGaussian(Value):
         var = np.exp(-v) * self.rate / self.shape + 1 / self.prec
         log_gamma = self.shape * (v - np.expm1(v))  # ln Gam(τ) τ, up to a constant
         log_gamma -= logsumexp(log_gamma)
-        log_prob, rows = np.empty(len(x)), max(1, 500_000 // len(v))
-        for i in range(0, len(x), rows):
-            log_normal = -0.5 * (np.square(y[i : i + rows]) / var + np.log(var) + LOG_2PI)
-            log_prob[i : i + rows] = logsumexp(log_gamma + log_normal, axis=1)
-        return log_prob
+
+        def predictive(y):
+            log_normal = -0.5 * (np.square(y) / var + np.log(var) + LOG_2PI)  # (n, nodes)
+            return logsumexp(log_gamma + log_normal, axis=1)
+
+        return chunks.over(predictive, y, row=2 * len(v))
 
     def _nodes(self, farthest: float) -> Array:
         """Return where ln(τ/E[τ]) is looked at for data up to so far from the mean, evenly spaced.
@@ -247,8 +227,8 @@ def _mean_and_prec(mean, prec) -> tuple[Array, Array]:
 # ------------------------------------------------------------------ the mixture
 
 
-@dataclass(frozen=True, eq=False)
-class MixturePrior(Value):
+@frozen
+class MixturePrior:
     """p(π) = Dir(concentration), p(μ_k, Λ_k) = N(μ_k; mean, (strength Λ_k)⁻¹) W(Λ_k; scale⁻¹, dof).
 
     `scale` is W₀⁻¹ of PRML: it has the units of a scatter matrix, and is to it what the other
@@ -256,22 +236,14 @@ class MixturePrior(Value):
     the scale of the inverse Wishart that Λ_k⁻¹ has. Source: PRML 10.2.
     """
 
-    concentration: float  # α₀, for each component
-    mean: Array  # m₀ (D,)
-    strength: float  # β₀
-    dof: float  # ν₀ > D - 1
-    scale: Array  # W₀⁻¹ (D, D)
+    concentration: float = number(low=0.0)  # α₀, for each component
+    mean: Array = array("D")  # m₀
+    strength: float = number(low=0.0)  # β₀
+    dof: float = number()  # ν₀ > D - 1
+    scale: Array = covariances("D", "D")  # W₀⁻¹
 
-    def __post_init__(self):
-        mean = validate.parameter(self.mean, "mean", (None,))
-        scale = validate.parameter(self.scale, "scale", (len(mean), len(mean)))
-        validate.cholesky(scale, "scale")
-        low = {"concentration": 0.0, "strength": 0.0, "dof": len(mean) - 1.0}
-        for name, bound in low.items():
-            value = validate.scalar(getattr(self, name), name, bound, strict=True)
-            object.__setattr__(self, name, value)
-        object.__setattr__(self, "mean", mean)
-        object.__setattr__(self, "scale", scale)
+    def _check(self):
+        validate.scalar(self.dof, "dof", len(self.mean) - 1.0, strict=True)
 
     @classmethod
     def from_data(cls, x, n_components: int = 1, *, concentration: float = 1.0) -> "MixturePrior":
@@ -288,35 +260,26 @@ class MixturePrior(Value):
         return cls(concentration, mean, strength, covariance.dof, covariance.scale)
 
 
-@dataclass(frozen=True, eq=False)
-class BayesianMixture(Value):
+@frozen
+class BayesianMixture:
     """q(π, μ, Λ): Dirichlet and Gaussian-Wishart factors of a mixture. Eq. bayesian-mixture.
 
     Components that the data do not need go back to the prior and cost nothing, so K is only an
     upper limit. Source: PRML 10.2; `scales` are the W_k⁻¹.
     """
 
-    prior: MixturePrior
-    concentration: Array  # α (K,)
-    means: Array  # m (K, D)
-    strengths: Array  # β (K,)
-    dofs: Array  # ν (K,)
-    scales: Array  # W⁻¹ (K, D, D)
+    prior: MixturePrior = instance(MixturePrior)
+    concentration: Array = positive("K", what="concentrations")  # α
+    means: Array = array("K", "D")  # m
+    strengths: Array = positive("K", what="strengths")  # β
+    dofs: Array = array("K")  # ν
+    scales: Array = covariances("K", "D", "D")  # W⁻¹
     needs_q = False  # the best q(Z) for this q(π, μ, Λ) is a formula
 
-    def __post_init__(self):
-        _check_prior(self.prior)
+    def _check(self):
         d = len(self.prior.mean)
-        k = len(validate.parameter(self.means, "means", (None, d)))
-        shapes = {"concentration": (k,), "means": (k, d), "strengths": (k,), "dofs": (k,),
-                  "scales": (k, d, d)}  # fmt: skip
-        for name, shape in shapes.items():
-            object.__setattr__(self, name, validate.parameter(getattr(self, name), name, shape))
-        for name, low in (("concentration", 0), ("strengths", 0), ("dofs", d - 1)):
-            least = getattr(self, name).min()
-            if least <= low:
-                raise ValueError(f"{name} has the value {least:.6g}; wanted all above {low}")
-        self._chols  # noqa: B018 - raises where a scale is not positive definite
+        validate.parameter(self.means, "means", (len(self.concentration), d))
+        validate.above(self.dofs, "dofs", d - 1, "degrees of freedom")
 
     @classmethod
     def init(
@@ -328,13 +291,11 @@ class BayesianMixture(Value):
         """
         centres, labels = k_means(x, n_components, rng=rng)
         prior = MixturePrior.from_data(x, n_components) if prior is None else prior
-        _check_prior(prior)
         k, d = centres.shape
+        validate.kind(prior, "prior", MixturePrior)
         validate.matrix(prior.mean[None], "prior.mean", d)
-        alone = cls(
-            prior, np.full(k, prior.concentration), centres, np.full(k, prior.strength),
-            np.full(k, prior.dof), np.broadcast_to(prior.scale, (k, d, d)),
-        )  # fmt: skip
+        alpha, beta, nu = (np.full(k, a) for a in (prior.concentration, prior.strength, prior.dof))
+        alone = cls(prior, alpha, centres, beta, nu, np.broadcast_to(prior.scale, (k, d, d)))
         return alone.learn(alone.expect(x, Categorical(np.eye(k)[labels])))
 
     @property
@@ -347,16 +308,22 @@ class BayesianMixture(Value):
         """E_q[Λ_k]⁻¹ (K, D, D), the covariances that `infer` measures distances with."""
         return self.scales / self.dofs[:, None, None]
 
-    def infer(self, x, q=None) -> Responsibilities:
+    def infer(self, x, q=None) -> Categorical:
         """Return q(Z), a Categorical with probs (N, K), the best for this q(π, μ, Λ).
 
         Eq. bayesian-mixture: ln r_nk = E[ln π_k] + ½E[ln|Λ_k|] - ½E[(x-μ)ᵀΛ(x-μ)] + const.
         """
-        return Responsibilities(self._joint, validate.matrix(x, n_columns=self.means.shape[1]))
+        x = validate.data(x, n_columns=self.means.shape[1])
+        return Categorical(self._log_joint.over(x, softmax))  # over k of that expectation
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
-        return statistics(self._joint, x, q, self.prior.scale)
+        return weighted_sums(x, q, self.means)
+
+    def infer_and_expect(self, x) -> MixtureStats:
+        """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
+        x = validate.matrix(x, n_columns=self.means.shape[1])
+        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, self.prior.scale))
 
     def learn(self, stats: MixtureStats) -> "BayesianMixture":
         """Return the best q(π, μ, Λ) for this q(Z): posterior = prior + statistics.
@@ -365,9 +332,7 @@ class BayesianMixture(Value):
         that all data share.
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        p, n_k = self.prior, stats.r
-        safe = np.where(n_k > np.finfo(float).tiny, n_k, 1.0)[:, None]
-        mean = stats.origin + stats.rx / safe  # x̄_k (K, D)
+        p, n_k, mean = self.prior, stats.r, stats.means(otherwise=self.means)  # x̄_k (K, D)
         strengths = p.strength + n_k
         gap = mean - p.mean
         pull = (p.strength * n_k / strengths)[:, None, None] * gap[:, :, None] * gap[:, None, :]
@@ -386,14 +351,13 @@ class BayesianMixture(Value):
         Eq. bayesian-mixture-bound: E[ln p(X, Z | π, μ, Λ)] + H[q(Z)] - KL(q(π, μ, Λ) ‖ prior).
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        mahalanobis = np.einsum("kij,kij->", self._joint.precs, stats.scatter(self.means))
-        log_joint = stats.r @ self._joint.consts - 0.5 * mahalanobis
-        return float(log_joint + stats.entropy - self._kl_weights - self._kl_components)
+        kl = _kl_dirichlet(self.concentration, self.prior.concentration) + self._kl_components
+        return self._log_joint.expected(stats) + stats.entropy - kl
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        return stats.rounding(self.means, self._joint.precs)
+        return stats.rounding(self.means, self._log_joint.precs)
 
     def log_prob(self, x) -> Array:
         """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).
@@ -404,17 +368,15 @@ class BayesianMixture(Value):
         x = validate.data(x, n_columns=d)
         dofs, chols = self._student
         log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
-        consts = (
-            np.log(self.weights) - 0.5 * log_dets - 0.5 * d * np.log(np.pi * dofs)
-            + gammaln(0.5 * (dofs + d)) - gammaln(0.5 * dofs)
-        )  # fmt: skip
-        distances = Quadratic(np.zeros(len(dofs)), self.means, chols)
-        log_prob = np.empty(len(x))
-        for rows, scores in distances.scores(x):  # -½ squared distances (K, n)
-            squares = np.maximum(-2 * scores, 0.0) / dofs[:, None]
+        consts = np.log(self.weights) - 0.5 * (log_dets + d * np.log(np.pi * dofs))
+        consts += gammaln(0.5 * (dofs + d)) - gammaln(0.5 * dofs)
+
+        def log_student(halves, axis):  # of -½ squared distances (K, n)
+            squares = np.maximum(-2 * halves, 0.0) / dofs[:, None]
             powers = 0.5 * (dofs + d)[:, None] * np.log1p(squares)
-            log_prob[rows] = logsumexp(consts[:, None] - powers, axis=0)
-        return log_prob
+            return logsumexp(consts[:, None] - powers, axis=axis)
+
+        return Quadratic(np.zeros(len(dofs)), self.means, chols).over(x, log_student)
 
     def sample(self, n: int, *, rng) -> tuple[Array, Array]:
         """Return n independent draws (x (N, D), z (N,)) from the predictive distribution."""
@@ -427,7 +389,7 @@ class BayesianMixture(Value):
 
     @cached_property
     def _chols(self) -> Array:
-        return validate.cholesky(self.scales, "scales")
+        return np.linalg.cholesky(self.scales)
 
     @property
     def _student(self) -> tuple[Array, Array]:
@@ -445,54 +407,43 @@ class BayesianMixture(Value):
         return digamma(halves).sum(axis=1) + d * np.log(2) - log_dets
 
     @cached_property
-    def _expected_log_weights(self) -> Array:
-        """E_q[ln π_k] in nats, (K,)."""
-        return digamma(self.concentration) - digamma(self.concentration.sum())
-
-    @cached_property
-    def _joint(self) -> Quadratic:
+    def _log_joint(self) -> Quadratic:
         """E_q[ln p(x, z=k | π, μ, Λ)] as quadratic scores."""
         d = self.means.shape[1]
         log_normal = 0.5 * (self._expected_log_dets - d * LOG_2PI - d / self.strengths)
         root = np.sqrt(self.dofs)[:, None, None]
-        return Quadratic(self._expected_log_weights + log_normal, self.means, self._chols / root)
+        consts = _expected_log_weights(self.concentration) + log_normal
+        return Quadratic(consts, self.means, self._chols / root)
 
-    @cached_property
-    def _kl_weights(self) -> float:
-        """KL(q(π) || p(π)) in nats, of two Dirichlet distributions."""
-        alpha = self.concentration
-        alpha_0 = np.full_like(alpha, self.prior.concentration)
-        log_norm = gammaln(alpha.sum()) - gammaln(alpha).sum()
-        log_norm_0 = gammaln(alpha_0.sum()) - gammaln(alpha_0).sum()
-        return log_norm - log_norm_0 + (alpha - alpha_0) @ self._expected_log_weights
-
-    @cached_property
+    @property
     def _kl_components(self) -> float:
-        """Σ_k KL(q(μ_k, Λ_k) || p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
-        p, d = self.prior, self.means.shape[1]
-        inv_scales = self._joint.precs / self.dofs[:, None, None]  # W_k
+        """Σ_k KL(q(μ_k, Λ_k) ‖ p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
+        p, d, precs = self.prior, self.means.shape[1], self._log_joint.precs  # E[Λ_k]
         gap, ratio = self.means - p.mean, p.strength / self.strengths
-        distance = np.einsum("ki,kij,kj->k", gap, self._joint.precs, gap)
+        distance = np.einsum("ki,kij,kj->k", gap, precs, gap)
         kl_mean = 0.5 * (p.strength * distance + d * (ratio - 1 - np.log(ratio)))
-        trace = np.einsum("ij,kji->k", p.scale, inv_scales)
-        kl_prec = (
-            _wishart_log_norm(self.dofs, self._chols)
-            - _wishart_log_norm(p.dof, validate.cholesky(p.scale, "scale"))
-            + 0.5 * (self.dofs - p.dof) * self._expected_log_dets
-            + 0.5 * self.dofs * (trace - d)
-        )
+        trace = np.einsum("ij,kji->k", p.scale, precs / self.dofs[:, None, None])
+        kl_prec = _wishart_normaliser(self.dofs, self._chols)
+        kl_prec -= _wishart_normaliser(p.dof, np.linalg.cholesky(p.scale))
+        kl_prec += 0.5 * (self.dofs - p.dof) * self._expected_log_dets
+        kl_prec += 0.5 * self.dofs * (trace - d)
         return float((kl_mean + kl_prec).sum())
 
 
-def _check_prior(prior) -> None:
-    if not isinstance(prior, MixturePrior):
-        raise TypeError(f"prior is {type(prior).__name__}; wanted a MixturePrior")
+def _expected_log_weights(alpha: Array) -> Array:
+    """Return E[ln π_k] (K,) in nats where π ~ Dir(α)."""
+    return digamma(alpha) - digamma(alpha.sum())
 
 
-def _wishart_log_norm(dof, chol: Array) -> Array:
+def _kl_dirichlet(alpha: Array, alpha_0: float) -> float:
+    """Return KL(Dir(α) ‖ Dir(α₀, .., α₀)) in nats."""
+    normaliser = gammaln(alpha.sum()) - gammaln(alpha).sum()
+    normaliser_0 = gammaln(len(alpha) * alpha_0) - len(alpha) * gammaln(alpha_0)
+    return normaliser - normaliser_0 + (alpha - alpha_0) @ _expected_log_weights(alpha)
+
+
+def _wishart_normaliser(dof, chol: Array):
     """Return ln B of W(Λ) = B |Λ|^((ν-D-1)/2) exp(-½ tr W⁻¹Λ), from the Cholesky factor of W⁻¹."""
     d = chol.shape[-1]
     log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
-    halves = 0.5 * (np.asarray(dof)[..., None] - np.arange(d))
-    log_gamma = 0.25 * d * (d - 1) * np.log(np.pi) + gammaln(halves).sum(axis=-1)  # ln Γ_D(ν/2)
-    return 0.5 * dof * (log_det - d * np.log(2)) - log_gamma
+    return 0.5 * dof * (log_det - d * np.log(2)) - multigammaln(0.5 * np.asarray(dof), d)

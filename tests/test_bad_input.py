@@ -7,10 +7,11 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
-from lfm import bound, data, em, figures
+from lfm import bound, data, em, figures, scale
 from lfm.distributions import Bernoulli, Categorical, InverseWishart
+from lfm.engine.moments import Moments
 from lfm.evaluation import few_label_accuracy, match_factors
-from lfm.factor_analysis import FactorAnalysis, Moments
+from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture, k_means
 from lfm.toy import TwoBells
 from lfm.variational_bayes import (
@@ -90,7 +91,7 @@ TAKES_DATA = {
     "all states, probs": lambda x: ALL_STATES.infer(x).probs,
     "batches, fit": lambda x: em.fit(MIXTURE, [X, x]),
     "factors, batches, fit": lambda x: em.fit(FACTORS, [X, x]),
-    "online": lambda x: list(em.online(MIXTURE, [X, x])),
+    "online": lambda x: list(scale.online(MIXTURE, [X, x])),
     "shards": lambda x: data.write_shards(Path(gettempdir()) / f"lfm-{uuid4().hex}", [X, x]),
     "few labels": lambda x: few_label_accuracy(x, np.arange(20) % 2, 4, rng=0),
 }
@@ -439,7 +440,11 @@ def test_bad_mixture_priors_are_named(change, error, message):
         ({"prior": PRIOR}, TypeError, "prior is InverseWishart; wanted a MixturePrior"),
         ({"concentration": [1.0, 0.0]}, ValueError, "concentration has the value 0"),
         ({"strengths": [1.0, -1.0]}, ValueError, "strengths has the value -1"),
-        ({"dofs": [3.0, 1.0]}, ValueError, "dofs has the value 1; wanted all above 1"),
+        (
+            {"dofs": [3.0, 1.0]},
+            ValueError,
+            "dofs has the value 1; wanted degrees of freedom",
+        ),
         ({"dofs": [3.0]}, ValueError, r"dofs has shape \(1,\); wanted \(2\)"),
         ({"means": [[0, 0, 0]]}, ValueError, r"means has shape \(1, 3\)"),
         ({"scales": [np.eye(2), -np.eye(2)]}, ValueError, r"scales\[1\] is not positive definite"),

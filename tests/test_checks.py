@@ -1,5 +1,6 @@
 """The exercises' checks: solutions pass, empty cells and known mistakes are told apart."""
 
+import importlib
 import inspect
 import re
 import sys
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from lfm import _exercises, checks
+from lfm import checks
+from lfm.checks import exercise, marking
 
 ROOT = Path(__file__).parent.parent
-EXERCISES = {e.name: e for e in _exercises.ALL}
-CHAPTERS = sorted({e.chapter for e in _exercises.ALL})
+EXERCISES = exercise.registered()
+CHAPTERS = sorted({e.chapter for e in EXERCISES.values()})
 
 every_exercise = pytest.mark.parametrize("name", EXERCISES)
 
@@ -47,6 +49,16 @@ def test_every_exercise_stands_in_its_chapter_and_in_the_solutions():
         assert 3 <= len(checks.exercises(chapter)) <= 5
 
 
+@pytest.mark.parametrize("chapter", exercise.CHAPTERS)
+def test_the_exercises_in_a_chapters_file_carry_its_number(chapter):
+    members = vars(importlib.import_module(f"lfm.checks.chapter_{chapter}"))
+    found = {name: e for name, e in members.items() if isinstance(e, exercise.Exercise)}
+    assert found
+    assert {e.chapter for e in found.values()} == {chapter}
+    assert [name.replace("_", "-") for name in found] == [e.name for e in found.values()]
+    assert [e.name for e in found.values()] == checks.exercises(chapter)
+
+
 @every_exercise
 def test_the_solution_passes(name):
     verdict = checks.check(name, SOLUTIONS[name])
@@ -64,7 +76,7 @@ def test_the_empty_cell_fails_and_says_so(name):
 
 @pytest.mark.parametrize(
     ("name", "mistake"),
-    [(e.name, m) for e in _exercises.ALL for m in e.mistakes],
+    [(e.name, m) for e in EXERCISES.values() for m in e.mistakes],
     ids=lambda value: value if isinstance(value, str) else value.message[:40],
 )
 def test_each_known_mistake_gets_its_own_message(name, mistake):
@@ -79,18 +91,16 @@ def test_messages_of_one_exercise_differ_and_three_mistakes_are_known(name):
 
 @every_exercise
 def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
-    exercise = EXERCISES[name]
-    verdict = checks.check(name, lambda *a: 1.7 * np.asarray(exercise.reference(*a)) + 0.3)
+    known = EXERCISES[name]
+    verdict = checks.check(name, lambda *a: 1.7 * np.asarray(known.right(*a)) + 0.3)
     assert not verdict
-    assert exercise.hint in verdict.message
-    for i in range(checks.DRAWS):
-        wanted = np.ravel(exercise.reference(*exercise.draw(np.random.default_rng([i, 7]))))
+    assert known.hint in verdict.message
+    for inputs in marking.draws(known):
+        wanted = np.ravel(known.right(*inputs))
         # Digits alone: "-0.0123" must not appear as "0.012". 0 and 1 may stand in any sentence.
         shown = {f"{abs(v):.{n}g}" for v in wanted for n in (2, 3, 6)} - {"0", "1"}
         assert shown, name
-        numbers = set(
-            re.findall(r"\d+\.?\d*(?:e-?\d+)?", verdict.message.replace(exercise.hint, ""))
-        )
+        numbers = set(re.findall(r"\d+\.?\d*(?:e-?\d+)?", verdict.message.replace(known.hint, "")))
         assert not shown & numbers
 
 
@@ -144,6 +154,20 @@ def test_warnings_of_the_answer_do_not_reach_the_notebook():
 
 
 @every_exercise
+def test_an_answer_that_raises_is_told_the_shapes_of_all_its_arguments(name):
+    (inputs, *_), message = marking.draws(EXERCISES[name]), checks.check(name, broken).message
+    assert message.startswith(
+        "the function raised ZeroDivisionError: division by zero\nwhen called"
+    )
+    shapes = re.findall(r"\w+ (\(a number\)|\([\d, ]+\))(?:, |$)", message.splitlines()[1])
+    assert shapes == [str(np.shape(a)) if np.ndim(a) else "(a number)" for a in inputs]
+
+
+def broken(*arguments):
+    return 1 / 0
+
+
+@every_exercise
 def test_the_arguments_of_cell_and_solution_are_called_the_same(name):
     empty, solution = (list(inspect.signature(a[name]).parameters) for a in (EMPTY, SOLUTIONS))
     assert empty == solution
@@ -151,13 +175,12 @@ def test_the_arguments_of_cell_and_solution_are_called_the_same(name):
 
 @every_exercise
 def test_every_mistake_shows_on_several_draws(name):
-    exercise = EXERCISES[name]
-    draws = [exercise.draw(np.random.default_rng([i, 7])) for i in range(checks.DRAWS)]
-    right = [exercise.reference(*inputs) for inputs in draws]
-    for mistake in exercise.mistakes:
+    draws = marking.draws(EXERCISES[name])
+    right = [EXERCISES[name].right(*inputs) for inputs in draws]
+    for mistake in EXERCISES[name].mistakes:
         with np.errstate(all="ignore"):
             wrong = [mistake.function(*inputs) for inputs in draws]
-        shows = [checks._flaw([w], [r]) is not None for w, r in zip(wrong, right, strict=True)]
+        shows = [marking.flaw([w], [r]) is not None for w, r in zip(wrong, right, strict=True)]
         assert sum(shows) >= 2, mistake.message
 
 

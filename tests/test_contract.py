@@ -395,13 +395,21 @@ class SwitchOracle:
 
     @classmethod
     def bound(cls, leaves, model, x, q):
-        if isinstance(q, Bernoulli):
-            m, states = torch.tensor(q.probs)[:, None], cls.states(len(model.probs))
-            q_states = torch.where(states == 1, m, 1 - m).prod(2)  # (N, 2^K)
-        else:
-            q_states = torch.softmax(cls.log_joint(cls.leaves(q.model), q.x), 1).detach()
+        if not isinstance(q, Bernoulli):
+            return cls.bound_of_moments(leaves, x, q)
+        m, states = torch.tensor(q.probs)[:, None], cls.states(len(model.probs))
+        q_states = torch.where(states == 1, m, 1 - m).prod(2)  # (N, 2^K)
         entropy = -torch.special.xlogy(q_states, q_states).sum()
         return (q_states * cls.log_joint(leaves, x)).sum() + entropy
+
+    @staticmethod
+    def bound_of_moments(leaves, x, q):
+        W, mu, log_noise, logits = leaves
+        m, zz, y = torch.tensor(q.probs), torch.tensor(q.seconds), torch.as_tensor(x) - mu
+        squares = (y**2).sum() - 2 * (y @ W * m).sum() + (W.T @ W * zz).sum()
+        normal = -0.5 * (squares / log_noise.exp() + y.numel() * (log_noise + np.log(2 * np.pi)))
+        log_prior = (m.sum(0) * logits - len(m) * torch.nn.functional.softplus(logits)).sum()
+        return normal + log_prior + q.entropy().sum()
 
     @staticmethod
     def other_qs(model, x, rng):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, SETUPTOOLS = PYPROJECT["project"], PYPROJECT["tool"]["setuptools"]
 EXTRAS = PROJECT["optional-dependencies"]
 ALLOWED_IN_LFM = {"numpy", "scipy", "matplotlib", "torch", "tqdm", "pooch", "lfm"}
 
@@ -60,6 +61,19 @@ def test_constraints_pin_every_requirement_at_or_above_its_lower_bound():
         for name, low in bounds(group).items():
             as_numbers = [[int(part) for part in re.findall(r"\d+", v)] for v in (pins[name], low)]
             assert as_numbers[0] >= as_numbers[1], name
+
+
+def test_a_wheel_holds_every_package_and_every_file_that_is_read():
+    packages = sorted(p.parent for p in (ROOT / "lfm").rglob("__init__.py"))
+    names = [".".join(p.relative_to(ROOT).parts) for p in packages]
+    assert SETUPTOOLS["packages"] == sorted([*names, "lfm.bundled"])  # the data: test_wheel.py
+    files = [
+        p for p in (ROOT / "lfm").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")
+    ]
+    assert len(files) >= 22  # the words of quizzes and exams
+    for path in files:
+        assert path.parent in packages, path
+        assert any(path.match(pattern) for pattern in SETUPTOOLS["package-data"]["*"]), path
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "lfm").rglob("*.py")), ids=lambda p: p.name)

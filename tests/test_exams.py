@@ -5,8 +5,11 @@ and integrals written here; the key was computed by the package.
 """
 
 import errno
+import importlib
+import inspect
 import os
 import re
+import string
 import subprocess
 import sys
 from collections import Counter
@@ -18,12 +21,14 @@ from scipy.integrate import quad
 from scipy.special import expit, logit
 from scipy.stats import gamma, norm
 
-from lfm import _exams, checks
+from lfm import checks
+from lfm.checks import exams, shell
+from lfm.checks.questions import filled
 
 ROOT = Path(__file__).parent.parent
-NAMES = [t.name for t in _exams.ALL]
+NAMES = [t.name for t in exams.templates()]
 CHAPTERS = [f"{c:02d}" for c in range(1, 11)]
-TEMPLATES = {t.name: t for t in _exams.ALL}
+TEMPLATES = {t.name: t for t in exams.templates()}
 SEEDS = range(8)
 
 
@@ -236,15 +241,15 @@ ROUTES = {name: globals()[name.replace("-", "_")] for name in NAMES}
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_key_is_right_by_another_route(name, seed):
-    posed = _exams._pose(TEMPLATES[name], seed)
-    found, wanted = [float(_exams.written(a.value)) for a in posed.asks], ROUTES[name](posed.text)
+    posed = TEMPLATES[name].pose(seed)
+    found, wanted = [float(exams.written(a.value)) for a in posed.asks], ROUTES[name](posed.text)
     assert len(found) == len(wanted)
     assert np.abs(np.subtract(found, wanted)).max() <= 0.0005 + 1e-6, (found, wanted)
 
 
 def test_the_update_of_the_shape_is_that_of_the_best_gamma():
     """The route above takes the shape for granted; here it is fitted: q(τ) ∝ exp E[ln p]."""
-    text = _exams._pose(TEMPLATES["mean-and-precision"], 3).text
+    text = TEMPLATES["mean-and-precision"].pose(3).text
     _, _, shape, rate = mean_and_precision(text)
     x, (mu_0, strength, a_0, b_0) = np.array(numbers(text)[:3]), numbers(text)[5:9]
     mean, prec = mean_and_precision(text)[:2]
@@ -277,15 +282,15 @@ def test_no_answer_stands_in_the_paper(seed):
         for value in values:
             if "." in value:
                 assert value not in paper
-    for template in _exams.ALL:
-        assert _exams._pose(template, seed).because not in paper
+    for template in exams.templates():
+        assert template.pose(seed).because not in paper
         assert template.name not in paper
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_answers_are_large_enough_to_survive_rounding(seed):
-    for template in _exams.ALL:
-        values = [a.value for a in _exams._pose(template, seed).asks]
+    for template in exams.templates():
+        values = [a.value for a in template.pose(seed).asks]
         assert all(np.isfinite(values))
         assert min(map(abs, values)) >= 0.0095, template.name
 
@@ -316,11 +321,40 @@ def test_questions_are_spread_over_the_chapters_that_were_asked_for():
 
 
 def test_every_chapter_has_two_templates_and_no_name_is_used_twice():
-    counts = Counter(t.chapter for t in _exams.ALL)
+    counts = Counter(t.chapter for t in exams.templates())
     assert sorted(counts) == CHAPTERS
     assert min(counts.values()) >= 2
     assert len(set(NAMES)) == len(NAMES)
-    assert [t.name for t in sorted(_exams.ALL, key=lambda t: t.chapter)] == NAMES
+    assert [t.name for t in sorted(exams.templates(), key=lambda t: t.chapter)] == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_words_show_every_number_that_is_drawn_for_them_and_no_other(name):
+    words, rng = TEMPLATES[name].words, np.random.default_rng(0)
+    numbers = next(filter(None, (TEMPLATES[name].draw(rng) for _ in range(exams.DRAWS))))
+    texts = " ".join([*words["asks"], *(words[part] for part in exams.PARTS)])
+    placeholders = [field for _, field, _, _ in string.Formatter().parse(texts) if field]
+    assert {field.split("[")[0] for field in placeholders} == set(numbers.shown)
+    assert len(words["asks"]) == len(numbers.answers)
+    assert set(words) == {"asks", *exams.PARTS}
+
+
+def test_every_function_that_draws_has_words():
+    for chapter in CHAPTERS:
+        members = vars(importlib.import_module(f"lfm.checks.questions.chapter_{chapter}"))
+        own = [f for n, f in members.items() if inspect.isfunction(f) and not n.startswith("_")]
+        found = [f.__name__.replace("_", "-") for f in own if f.__module__.endswith(chapter)]
+        assert found == [t.name for t in exams.templates() if t.chapter == chapter]
+
+
+def test_words_show_arrays_in_five_ways_and_keep_tables_and_braces():
+    shown = {"x": np.array([1, 2.5]), "W": np.eye(2), "n": 3}
+    text = "{x:list}; {x:vector}\n{W:matrix} {x:many} {x[1]:g} {n} {{n}}\n\n| {x:row} |\n| a  b |"
+    assert filled(text, shown) == (
+        "1, 2.5; (1, 2.5) [1, 0; 0, 1] 1.0000, 2.5000 2.5 3 {n}\n\n| 1.0 | 2.5 |\n| a  b |"
+    )
+    with pytest.raises(KeyError, match="theta"):
+        filled("{theta:g}", shown)
 
 
 def test_the_paper_says_time_points_and_how_to_round():
@@ -357,7 +391,7 @@ def test_bad_arguments_are_refused(arguments, kind, message):
 
 
 def test_values_are_written_in_one_way():
-    assert [_exams.written(v) for v in (3, 3.0, -0.0001, 0.0005001, -2.5)] == [
+    assert [exams.written(v) for v in (3, 3.0, -0.0001, 0.0005001, -2.5)] == [
         "3", "3.000", "0.000", "0.001", "-2.500",
     ]  # fmt: skip
 
@@ -452,7 +486,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypat
         if len(calls) == 2:  # the key, after the paper was written whole
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(checks.os, "fsync", full)
+    monkeypatch.setattr(shell.os, "fsync", full)
     with pytest.raises(SystemExit, match=r"nothing was written: .*No space left on device"):
         checks.main(["exam", "--seed", "7", "--out", str(tmp_path), "--force"])
     assert len(calls) == 2
@@ -464,7 +498,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, monkeypatch):
     def refused(path, *args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(checks, "open", refused, raising=False)
+    monkeypatch.setattr(shell, "open", refused, raising=False)
     with pytest.raises(
         SystemExit, match=r"python -m lfm.checks exam: nothing was written: .*denied"
     ):

@@ -15,7 +15,7 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from lfm import em
 from lfm.distributions import Categorical, InverseWishart
-from lfm.engine import quadratic
+from lfm.engine import constants
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
 
 each_seed = pytest.mark.parametrize("seed", range(3))
@@ -158,7 +158,7 @@ def test_bound_and_learning_need_only_the_statistics(seed):
     assert inner + entropy == pytest.approx(naive, rel=1e-11)
     assert model.lower_bound(stats) == pytest.approx(naive, rel=1e-12)
     # Statistics about another origin say the same.
-    other = GaussianMixture(model.weights, model.means + 1.3, model.covs).expect(x, q)
+    other = stats.about(stats.origin + 1.3)
     assert not np.allclose(other.rx, stats.rx)
     assert model.lower_bound(other) == pytest.approx(naive, rel=1e-12)
     np.testing.assert_allclose(model.learn(other).covs, model.learn(stats).covs, rtol=1e-11)
@@ -405,9 +405,9 @@ def test_shared_and_own_origins_agree(monkeypatch):
     q = Categorical(np.random.default_rng(0).dirichlet(np.ones(4), size=len(x)))
     results = {}
     for name, limit in {"SharedOrigin": np.inf, "OwnOrigins": 0.0}.items():
-        monkeypatch.setattr(quadratic, "SHARED_LIMIT", limit)
-        assert type(model._joint.basis(x)).__name__ == name
-        stats, given = model.expect(x, model.infer(x)), model.expect(x, q)
+        monkeypatch.setattr(constants, "SHARED_LIMIT", limit)
+        assert type(model._log_joint.basis(x)).__name__ == name
+        stats, given = model.infer_and_expect(x), model.expect(x, q)
         new, bounds = run(model, x, 4)
         results[name] = (
             [model.log_prob(x), model.infer(x).probs, stats.entropy, stats.r, given.r, bounds]
@@ -470,11 +470,11 @@ def test_a_start_far_from_the_data_learns_their_moments(offset):
 
 
 def test_more_columns_than_a_shared_expansion_holds():
-    d = quadratic.SHARED_COLUMNS + 2
+    d = constants.SHARED_COLUMNS + 2
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, d)) + 3 * rng.integers(2, size=(300, 1))
     model = GaussianMixture.init(x, 2, rng=0, prior=InverseWishart.from_data(x, 2))
-    assert type(model._joint.basis(x)).__name__ == "OwnOrigins"
+    assert type(model._log_joint.basis(x)).__name__ == "OwnOrigins"
     table = [
         log(w) + multivariate_normal(m, c).logpdf(x)
         for w, m, c in zip(model.weights, model.means, model.covs, strict=True)

@@ -25,7 +25,7 @@ from matplotlib import pyplot as plt
 from test_properties import awkward, quick
 
 import lfm
-from lfm import bound, checks, data, distributed, em, evaluation, gradients, training, vae
+from lfm import bound, checks, data, distributed, em, evaluation, gradients, scale, training, vae
 from lfm import factor_analysis as fa
 from lfm import figures as fig
 from lfm import gaussian_mixture as gm
@@ -33,6 +33,7 @@ from lfm import variational_bayes as vb
 from lfm import variational_em as ve
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.engine import progress
+from lfm.engine.moments import Moments
 from lfm.toy import TwoBells
 
 rng = np.random.default_rng(0)
@@ -284,8 +285,8 @@ CASES = {
         em.fit, model=MIXTURE, x=X, q=None, max_iter=2, tol=1e-3, batch_size=None, total=None,
         progress=None, but=CALLED,
     ),
-    "em.online": case(
-        lambda **k: list(em.online(**k)), model=MIXTURE, x=[X, X], power=0.6, delay=1
+    "streams.online": case(
+        lambda **k: list(scale.online(**k)), model=MIXTURE, x=[X, X], power=0.6, delay=1
     ),
     "evaluation.few_label_accuracy": case(
         evaluation.few_label_accuracy, x=X, labels=np.arange(12) % 2, n_labels=4, rng=0, ridge=0.0
@@ -319,7 +320,6 @@ CASES = {
     ),
     "faces.Faces.column": case(data.faces(2, rng=0).column, name="glasses"),
     "faces.faces": case(data.faces, n=2, rng=0, glasses=1, mouth_curve=0.5),
-    "factor_analysis.Moments.of": case(fa.Moments.of, x=X),
     "factor_analysis.FactorAnalysis": case(
         fa.FactorAnalysis, loadings=[[1.0], [0.5]], mean=[0.0, 0.0], noise=[1.0, 2.0],
         isotropic=False,
@@ -337,6 +337,8 @@ CASES = {
     "gaussian_mixture.GaussianMixture.init": case(
         gm.GaussianMixture.init, x=X, n_components=2, rng=0, prior=InverseWishart(4.0, EYE)
     ),
+    "gaussian_mixture.GaussianMixture.infer_and_expect": case(MIXTURE.infer_and_expect, x=X),
+    "variational_bayes.BayesianMixture.infer_and_expect": case(BAYES.infer_and_expect, x=X),
     "gaussian_mixture.GaussianMixture.log_prior": case(MIXTURE.log_prior),
     "gaussian_mixture.k_means": case(gm.k_means, x=X, n_components=2, rng=0, max_iter=5),
     "gradients.Gradient.average": case(
@@ -528,11 +530,12 @@ for name, (model, x, other) in MODELS.items():
 # Public, but not called with a user's values: what they return stands on the entries above.
 RECORD = "a record that functions fill in"
 INNER = "called by the models with what they have checked"
-# Modules of the two doors whose names users call, under `lfm.data` and `lfm.distributed`.
+# Modules of the two doors whose names users call.
 BEHIND_DOORS = (
     "engine.files",
     "engine.inputs",
     "scale.shards",
+    "scale.streams",
     "scale.processes",
     "scale.mixture_run",
 )
@@ -540,25 +543,24 @@ SHELL = "called from the shell; see the tests of its module"
 NOT_SPOILED = {
     RECORD: [
         "bound.Decomposition", "checks.Verdict", "data.Images", "data.ToyMixture", "data.Bars",
-        "em.Stats", "em.Step", "em.Fit", "em.Update", "evaluation.Match", "evaluation.Gaps",
+        "em.Stats", "em.Step", "em.Fit", "streams.Update", "evaluation.Match", "evaluation.Gaps",
         "evaluation.KLSplit", "evaluation.DCI", "evaluation.Control", "faces.Faces",
-        "factor_analysis.FactorStats", "factor_analysis.Moments", "gaussian_mixture.MixtureStats",
+        "factor_analysis.FactorStats", "gaussian_mixture.MixtureStats",
         "gradients.Estimate", "gradients.Gradient", "toy.TwoBellsStats", "training.Trace",
         "variational_bayes.GaussianStats", "figures.Picture", "figures.new", "figures.show",
         "figures.describe",
     ],
     INNER: [
         "distributions.InverseWishart.update", "em.Stats.sums",
-        "factor_analysis.FactorStats.about", "factor_analysis.FactorStats.squares",
+        "factor_analysis.FactorStats.of", "factor_analysis.FactorStats.about",
+        "factor_analysis.FactorStats.squares",
         "factor_analysis.FactorStats.floor", "factor_analysis.FactorStats.var",
         "factor_analysis.FactorStats.rounding", "gaussian_mixture.MixtureStats.rounding",
         "gaussian_mixture.MixtureStats.var",
-        "factor_analysis.Moments.about", "factor_analysis.Moments.squares",
-        "factor_analysis.Moments.times", "factor_analysis.Moments.leading",
-        "factor_analysis.statistics", "factor_analysis.regression", "factor_analysis.unrounded",
-        "factor_analysis.filled", "gaussian_mixture.MixtureStats.about",
-        "gaussian_mixture.MixtureStats.scatter", "gaussian_mixture.Responsibilities",
-        "gaussian_mixture.Responsibilities.describes", "gaussian_mixture.statistics",
+        "factor_analysis.regression", "gaussian_mixture.MixtureStats.about",
+        "gaussian_mixture.MixtureStats.means",
+        "gaussian_mixture.weighted_sums",
+        "gaussian_mixture.MixtureStats.scatter",
         "vae.Conditional.outputs", "vae.Conditional.n_outputs", "vae.DiagonalGaussian.n_outputs",
         "vae.FullGaussian.n_outputs", "inputs.TakesData", "inputs.TakesData.tensor",
         "inputs.TakesData.seen", "inputs.TakesData.explained", "inputs.TakesData.taken",
@@ -580,7 +582,9 @@ NOT_SPOILED = {
         "variational_em.Enumerated.entropy", "variational_em.Enumerated.total_cov",
     ],
     "what a model must have": [
-        "em.Model", "em.Model.infer", "em.Model.expect", "em.Model.learn", "em.Model.lower_bound",
+        "em.OptionalParts", "em.OptionalParts.infer_and_expect", "em.OptionalParts.rounding",
+        "em.OptionalParts.summarise", "em.Model", "em.Model.infer", "em.Model.expect",
+        "em.Model.learn", "em.Model.lower_bound",
     ],
     SHELL: [
         "checks.main", "mixture_run.fit_mixture", "training.main",
@@ -781,7 +785,7 @@ CODED = {
     "gap": lambda x: evaluation.mutual_information_gap(x, x, bins=min(3, len(x))),
     "match": lambda x: evaluation.match_factors(x, x[:, :1]),
     "k-means": lambda x: gm.k_means(x, 1, rng=0),
-    "moments": lambda x: fa.Moments.of(x),
+    "moments": lambda x: Moments.of(x),
     "prior": lambda x: InverseWishart.from_data(x, 2),
     "mixture prior": lambda x: vb.MixturePrior.from_data(x, 2),
     "neighbours": lambda x: evaluation.neighbour_score(x, np.arange(len(x)) % 2, n_neighbours=1),

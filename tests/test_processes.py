@@ -16,7 +16,8 @@ import pytest
 import torch
 
 from lfm import data, distributed, em, training
-from lfm.factor_analysis import FactorAnalysis, Moments
+from lfm.engine.moments import Moments
+from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import mixture_run, sealed
 from lfm.toy import TwoBells

@@ -9,14 +9,16 @@ import nbformat
 import numpy as np
 import pytest
 
-from lfm import _quizzes, checks
+from lfm import checks
+from lfm.checks import quiz as quiz_files
 
 ROOT = Path(__file__).parent.parent
-QUIZZES = {q.name: q for q in _quizzes.ALL}
+QUIZZES = quiz_files.registered()
+ALL = list(QUIZZES.values())
 CHAPTERS = [f"{c:02d}" for c in range(12)]
 WRITTEN = [p.name[:2] for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 
-every_quiz = pytest.mark.parametrize("quiz", _quizzes.ALL, ids=lambda q: q.name)
+every_quiz = pytest.mark.parametrize("quiz", ALL, ids=lambda q: q.name)
 
 
 def plain(text: str) -> str:
@@ -71,17 +73,16 @@ def test_a_reply_is_plain_text_for_it_is_printed(quiz):
 
 
 def test_there_are_three_a_chapter_in_order_and_no_name_is_an_exercises():
-    assert [q.chapter for q in _quizzes.ALL] == sorted(CHAPTERS * 3)
-    assert len(QUIZZES) == len(_quizzes.ALL)
+    assert [q.chapter for q in ALL] == sorted(CHAPTERS * 3)
     assert checks.quizzes() == list(QUIZZES)
     assert not set(checks.quizzes()) & set(checks.exercises())
     for chapter in CHAPTERS:
-        assert checks.quizzes(chapter) == [q.name for q in _quizzes.ALL if q.chapter == chapter]
+        assert checks.quizzes(chapter) == [q.name for q in ALL if q.chapter == chapter]
     assert checks.quizzes("99") == []
 
 
 def test_no_letter_is_a_good_guess():
-    counts = Counter(q.right for q in _quizzes.ALL)
+    counts = Counter(q.right for q in ALL)
     assert set(counts) == set("abcd")
     assert max(counts.values()) <= 11
     assert min(counts.values()) >= 7
@@ -116,7 +117,7 @@ def test_whatever_is_no_letter_is_told_what_is_wanted(answer, message):
 
 @pytest.mark.parametrize("form", ["{}", "{})", "({})", " {}. ", "**{}**", "_{}_"])
 def test_a_letter_is_read_in_whatever_form_it_comes(form):
-    for quiz in _quizzes.ALL[:5]:
+    for quiz in ALL[:5]:
         for letter in quiz.options:
             verdict = checks.check(quiz.name, form.format(letter.upper()))
             assert (verdict.passed, verdict.message) == (

@@ -15,6 +15,7 @@ from lfm import data, em
 from lfm.distributions import InverseWishart, LinearGaussian
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
+from lfm.scale import online
 from lfm.variational_em import BinaryFactors
 
 ROOT = Path(__file__).parent.parent
@@ -135,7 +136,7 @@ def spoiled(value):
     return x
 
 
-ONCE = "x is an iterator, which can be read only once.*data.Shards.*em.online"
+ONCE = "x is an iterator, which can be read only once.*data.Shards.*scale.online"
 BAD_BATCHES = {
     "a generator": (lambda: (b for b in [X, X]), TypeError, ONCE),
     "an iterator": (lambda: iter([X, X]), TypeError, ONCE),
@@ -183,13 +184,13 @@ def test_lists_of_rows_are_still_one_array():
 MEMORY = """
 import sys
 import numpy as np
-from lfm import data, em
+from lfm import data, em, scale
 from lfm.gaussian_mixture import GaussianMixture
 
 shards = data.Shards(sys.argv[1])
 model = GaussianMixture.init(shards.sample(1000, rng=0), 4, rng=0)
 em.fit(model, shards, max_iter=2, tol=0)
-list(em.online(model, data.Shards(sys.argv[1], batch_size=5000)))
+list(scale.online(model, data.Shards(sys.argv[1], batch_size=5000)))
 with open("/proc/self/status") as file:  # ru_maxrss would include the process that started this one
     print(next(line.split()[1] for line in file if line.startswith("VmHWM")))
 """
@@ -228,13 +229,13 @@ def known_mixture(seed, n=100_000, k=5, d=3):
 @pytest.mark.parametrize("seed", range(5))
 def test_one_online_pass_comes_near_the_whole_fit_and_beats_one_pass_of_em(seed):
     _, x, start = known_mixture(seed)
-    *_, last = em.online(start, np.array_split(x, 1000))
+    *_, last = online(start, np.array_split(x, 1000))
     assert last.seen == len(x)
     best = em.fit(start, x, max_iter=60).model.log_prob(x).mean()
     one_pass = em.fit(start, x, max_iter=1, tol=0).model.log_prob(x).mean()
-    online = last.model.log_prob(x).mean()
-    assert best - online < 0.005  # nats per datum
-    assert online > one_pass + 0.004
+    once = last.model.log_prob(x).mean()
+    assert best - once < 0.005  # nats per datum
+    assert once > one_pass + 0.004
 
 
 def test_online_em_is_what_it_says():
@@ -242,7 +243,7 @@ def test_online_em_is_what_it_says():
     rng = np.random.default_rng(0)
     batches = [rng.normal(size=(n, 2)) for n in (30, 50, 40, 60)]
     model = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)])
-    updates = list(em.online(model, iter(batches), power=0.8, delay=2))
+    updates = list(online(model, iter(batches), power=0.8, delay=2))
     s = sum(b.sum(axis=0) for b in batches[:2]) / 80
     ss = sum(b.T @ b for b in batches[:2]) / 80
     assert updates[0].model is model
@@ -265,7 +266,7 @@ def test_a_prior_weighs_as_beside_all_data_seen():
     x = rng.normal(size=(600, 2))
     prior = InverseWishart(50.0, 100 * np.eye(2))
     model = GaussianMixture([1.0], [[0.0, 0.0]], [np.eye(2)], prior)
-    *_, last = em.online(model, np.split(x, 6), delay=6)  # one learning step, from all data
+    *_, last = online(model, np.split(x, 6), delay=6)  # one learning step, from all data
     whole = em.fit(model, x, max_iter=1, tol=0).model
     np.testing.assert_allclose(last.model.covs, whole.covs, rtol=1e-10)
     near = model.learn(model.expect(x, model.infer(x)) * (1 / 600))
@@ -277,7 +278,7 @@ def test_online_em_serves_every_model(case):
     model, x = contract.ALL_CASES[case](0)
     order = np.random.default_rng(0).permutation(len(x))
     batches = np.array_split(x[order], 10) * 3
-    *_, last = em.online(model, batches, delay=3)
+    *_, last = online(model, batches, delay=3)
     best = em.fit(model, x, max_iter=20).model
     start, end, top = (m.log_prob(x).mean() for m in (model, last.model, best))
     assert end > start + 0.5 * (top - start)
@@ -303,16 +304,24 @@ def test_weighted_statistics_are_those_of_data_that_count_so_often():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: em.online(MIXTURE, X), TypeError, "x is one array; wanted batches"),
-        (lambda: em.online(MIXTURE, X.tolist()), TypeError, "x is one array"),
-        (lambda: em.online(MIXTURE, None), TypeError, "x is None"),
-        (lambda: em.online(MIXTURE, [X], power=0.5), ValueError, r"power is 0.5; wanted .* above"),
-        (lambda: em.online(MIXTURE, [X], power=1.1), ValueError, "power is 1.1"),
-        (lambda: em.online(MIXTURE, [X], power="a"), TypeError, "power is 'a'"),
-        (lambda: em.online(MIXTURE, [X], delay=0), ValueError, "delay is 0"),
-        (lambda: em.online(MIXTURE, [X] * 3), ValueError, "x gave 3 batches; wanted at least 10"),
-        (lambda: em.online(MIXTURE, [X, spoiled(np.nan)]), ValueError, "batch 1 of x has 1 val"),
-        (lambda: em.online(MIXTURE, iter([])), ValueError, "x gave no batch"),
+        (lambda: online(MIXTURE, X), TypeError, "x is one array; wanted batches"),
+        (lambda: online(MIXTURE, X.tolist()), TypeError, "x is one array"),
+        (lambda: online(MIXTURE, None), TypeError, "x is None"),
+        (
+            lambda: online(MIXTURE, [X], power=0.5),
+            ValueError,
+            r"power is 0.5; wanted .* above",
+        ),
+        (lambda: online(MIXTURE, [X], power=1.1), ValueError, "power is 1.1"),
+        (lambda: online(MIXTURE, [X], power="a"), TypeError, "power is 'a'"),
+        (lambda: online(MIXTURE, [X], delay=0), ValueError, "delay is 0"),
+        (
+            lambda: online(MIXTURE, [X] * 3),
+            ValueError,
+            "x gave 3 batches; wanted at least 10",
+        ),
+        (lambda: online(MIXTURE, [X, spoiled(np.nan)]), ValueError, "batch 1 of x has 1 val"),
+        (lambda: online(MIXTURE, iter([])), ValueError, "x gave no batch"),
     ],
 )
 def test_bad_arguments_of_online_em_are_named(call, error, message):

@@ -7,7 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from lfm import _exams, checks
+from lfm import checks
+from lfm.checks import exams
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "notebooks" / "TEACHING.md").read_text(encoding="utf-8")
@@ -84,7 +85,7 @@ def test_the_board_plan_takes_the_time_of_the_chapter(chapter):
 @every_chapter
 def test_the_exam_questions_are_those_that_there_are(chapter):
     names = re.findall(r"`([^`]+)`", "".join(part(chapter, "Exam")))
-    assert names == [t.name for t in _exams.ALL if t.chapter == chapter]
+    assert names == [t.name for t in exams.templates() if t.chapter == chapter]
 
 
 def rows(plan: str) -> list[list[str]]:

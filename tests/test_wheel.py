@@ -68,7 +68,8 @@ def installed(wheel, tmp_path_factory):
 def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     found = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
-    code = {str(path.relative_to(ROOT)) for path in (ROOT / "lfm").rglob("*.py")}
+    files = (p for p in (ROOT / "lfm").rglob("*") if p.is_file() and p.suffix != ".pyc")
+    code = {str(path.relative_to(ROOT)) for path in files}
     data = {f"lfm/bundled/{name}" for name in (*BUNDLED, "README.md")}
     assert found == {name.replace(os.sep, "/") for name in code} | data
 

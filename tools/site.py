@@ -15,12 +15,15 @@ from tools import course
 
 HERE = course.ROOT / "site"
 SOURCE, OUT = course.BUILD / "site-src", course.BUILD / "site"
+DOORS = {"engine", "scale"}  # packages that a reader may leave shut
 NOT_PUBLIC = re.compile(r"\._|\bengine\.")
 
 
 def modules() -> list[str]:
     """Return the public modules of lfm, in the order in which the map of the package has them."""
-    found = {p.stem for p in (course.ROOT / "lfm").glob("[!_]*.py")}
+    folder = course.ROOT / "lfm"
+    packages = {p.parent.name for p in folder.glob("*/__init__.py")} - DOORS
+    found = {p.stem for p in folder.glob("[!_]*.py")} | packages
     text = (course.ROOT / "lfm" / "__init__.py").read_text(encoding="utf-8")
     mapped = [m for m in re.findall(r"^    (\w+) +\w", text, flags=re.M) if m in found]
     return mapped + sorted(found - set(mapped))

@@ -2,44 +2,35 @@
 
 Every mixture of Gaussians, Bayesian or not, infers with such scores and learns from the sums
 Σ_n r_nk (1, y_n, y_n y_nᵀ). A score is the inner product <η_k, T(y)> with T(y) = (1, y, the upper
-triangle of y yᵀ), so that both steps are one matrix product each. Data pass through in chunks that
-fit the cache; memory does not grow with N.
+triangle of y yᵀ), so that both steps are one matrix product each, with the same T(y).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import solve_triangular
-from scipy.special import xlogy
+
+from lfm.engine import chunks, constants, validate
+from lfm.engine.softmax import softmax
 
 Array = np.ndarray
 
-# What a chunk and its scores may occupy: more falls out of the cache, less wastes calls.
-CHUNK_BYTES = 4_000_000
-# Above this κ, scores about one shared origin lose more than about 1e-10 nats to cancellation.
-SHARED_LIMIT = 1e6
-# Squared distance of origin and mean, over the smallest variance: rounding is 1e-16 of it.
-CANCEL_LIMIT = 1e5
-TINY = np.finfo(float).tiny
-# T(y) has about D²/2 rows; beyond this D a chunk of it would no longer hold enough data.
-SHARED_COLUMNS = 128
-
 
 class Sums(NamedTuple):
-    """Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k, and the entropy of r in nats."""
+    """The entropy of r in nats, and Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k."""
 
+    entropy: float
     origin: Array  # (K, D)
     r: Array  # (K,)
     ry: Array  # (K, D)
     ryy: Array  # (K, D, D)
-    entropy: float
 
     def offsets(self) -> Array:
         """Return the means of the components relative to their origins, (K, D)."""
-        return self.ry / np.where(self.r > TINY, self.r, 1.0)[:, None]
+        return self.ry / np.where(self.r > constants.TINY, self.r, 1.0)[:, None]
 
     def cancels(self, scatter: Array | float = 0.0) -> bool:
         """Tell whether an origin is so far off that the covariance about it loses its digits.
@@ -47,14 +38,14 @@ class Sums(NamedTuple):
         `scatter` (D, D) is what a prior adds: with it, a component of few data has no digits to
         lose.
         """
-        used = self.r > TINY
+        used = self.r > constants.TINY
         offset, r = self.offsets()[used], self.r[used, None, None]
         covs = (self.ryy[used] + scatter) / r - offset[:, :, None] * offset[:, None, :]
         try:
             pivots = np.diagonal(np.linalg.cholesky(covs), axis1=1, axis2=2)
         except np.linalg.LinAlgError:
             return True
-        return bool((np.square(offset) > CANCEL_LIMIT * np.square(pivots)).any())
+        return bool((np.square(offset) > constants.CANCEL_LIMIT * np.square(pivots)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,48 +72,51 @@ class Quadratic:
 
     def basis(self, x: Array) -> "SharedOrigin | OwnOrigins":
         """Return the fast way where it is accurate for these data, else the careful one."""
-        center = x[:1024].mean(axis=0, dtype=np.float64)
-        shared = x.shape[1] <= SHARED_COLUMNS and self.kappa(center) < SHARED_LIMIT
+        center = chunks.origin(x)
+        few = x.shape[1] <= constants.SHARED_COLUMNS
+        shared = few and self.kappa(center) < constants.SHARED_LIMIT
         return SharedOrigin(self, center) if shared else OwnOrigins(self)
 
-    def scores(self, x: Array) -> Iterator[tuple[slice, Array]]:
-        """Yield rows of x and their scores (K, n), chunk by chunk."""
-        basis = self.basis(x)
-        for rows in basis.chunks(len(x)):
-            yield rows, basis.scores(basis.expand(x[rows]))
+    def over(self, x: Array, function: Callable[..., Array]) -> Array:
+        """Return `function(scores, axis=0)` for all data, where axis 0 of the scores is k.
 
-    def sums(self, x: Array, probs: Array | None = None, scatter: Array | float = 0.0) -> Sums:
-        """Return the sums over all data, with r = softmax of the scores, or with given r (N, K).
+        The result has a row for each datum: (N, K) of the softmax, (N,) of the logsumexp.
+        """
+        basis, result = self.basis(x), None
+        for part in chunks.rows(len(x), 0, size=basis.size):
+            found = function(basis.scores(basis.expand(x[part])), axis=0).T
+            if result is None:
+                result = np.empty((len(x), *found.shape[1:]))
+            result[part] = found
+        return result
+
+    def expected(self, stats) -> float:
+        """Return Σ_nk r_nk f_k(x_n), for statistics with their `r` and `scatter(means)`."""
+        squares = np.einsum("kij,kij->", self.precs, stats.scatter(self.means))
+        return float(stats.r @ self.consts - 0.5 * squares)
+
+    def posterior_sums(self, x: Array, scatter: Array | float = 0.0) -> Sums:
+        """Return the sums over all data with r = softmax of the scores; r is never held whole.
 
         Where r puts a component far from its origin for its size, as a start amid nowhere or a
-        collapse does, the sums are taken once more about where it is.
+        collapse does, the sums are taken once more about where it is. Raises `ValueError` where x
+        has a value that is not finite, or too large.
         """
-        sums = self._pass(self.basis(x) if probs is None else OwnOrigins(self), x, probs)
-        if sums.cancels(scatter):
-            sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x, probs)
+        with np.errstate(over="ignore", invalid="ignore"):
+            sums = self._pass(self.basis(x), x)
+            if sums.cancels(scatter):
+                sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x)
+        validate.unspoiled(sums.ryy.sum() + sums.entropy, x)
         return sums
 
-    def _pass(self, basis: "SharedOrigin | OwnOrigins", x: Array, probs: Array | None) -> Sums:
-        entropy = 0.0 if probs is None else float(-xlogy(probs, probs).sum())
-        for rows in basis.chunks(len(x)):
-            t = basis.expand(x[rows])
-            if probs is None:
-                r, h = softmax(basis.scores(t))
-                entropy += h
-            else:
-                r = np.ascontiguousarray(probs[rows].T)  # (K, n)
+    def _pass(self, basis: "SharedOrigin | OwnOrigins", x: Array) -> Sums:
+        entropy = 0.0
+        for part in chunks.rows(len(x), 0, size=basis.size):
+            t = basis.expand(x[part])
+            r, shifted, log_norm = softmax(basis.scores(t))
+            entropy += float(log_norm.sum() - np.vdot(r, shifted))
             basis.add(r, t)
-        return Sums(*basis.result(), entropy)
-
-
-def softmax(scores: Array) -> tuple[Array, float]:
-    """Return r = softmax over k of scores (K, n), and the entropy Σ_n H[r_n] in nats."""
-    scores -= scores.max(axis=0)
-    r = np.exp(scores)
-    norm = r.sum(axis=0)  # (n,), each in [1, K]
-    r /= norm
-    # -Σ r ln r with ln r = score - ln norm
-    return r, float(np.log(norm).sum() - np.vdot(r, scores))
+        return Sums(entropy, *basis.result())
 
 
 class SharedOrigin:
@@ -130,7 +124,7 @@ class SharedOrigin:
 
     def __init__(self, quadratic: Quadratic, center: Array):
         m, precs = quadratic.means - center, quadratic.precs
-        k, d = m.shape
+        d = m.shape[1]
         self.center = center[:, None]
         self.upper = np.triu_indices(d)
         pm = np.einsum("kij,kj->ki", precs, m)
@@ -139,13 +133,9 @@ class SharedOrigin:
         const = quadratic.consts - 0.5 * np.einsum("ki,ki->k", m, pm)
         self.eta = np.column_stack([const, pm, pairs])  # (K, P)
         self.total = np.zeros_like(self.eta)
-        row = self.eta.shape[1] + 3 * k + d  # T(y); the scores, r and a spare; y
-        self.size = max(64, CHUNK_BYTES // (8 * row))
+        self.size = max(64, constants.T_BYTES // (8 * self.eta.shape[1]))
         self.buffer = np.empty((self.eta.shape[1], self.size))  # T(y) (P, n)
         self.buffer[0] = 1.0
-
-    def chunks(self, n: int) -> Iterator[slice]:
-        return (slice(i, min(i + self.size, n)) for i in range(0, n, self.size))
 
     def expand(self, x: Array) -> Array:
         t, d = self.buffer[:, : len(x)], x.shape[1]
@@ -180,9 +170,7 @@ class OwnOrigins:
         self.origin = quadratic.means if origin is None else origin
         k, d = quadratic.means.shape
         self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
-        self.size = max(64, CHUNK_BYTES // (8 * (4 * d + 3 * k)))
-
-    chunks = SharedOrigin.chunks
+        self.size = max(64, constants.CHUNK_BYTES // (8 * (4 * d + 3 * k)))
 
     def expand(self, x: Array) -> Array:
         return np.array(x.T, dtype=np.float64, order="C")  # (D, n)

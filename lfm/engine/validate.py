@@ -14,12 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from lfm.engine import constants
+
 Array = np.ndarray
 
-# The largest number whose square can be added up a million times.
-LARGEST = np.sqrt(np.finfo(float).max) / 1e3
-# The step from 1 to the next number.
-RESOLUTION = {"float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
 RngLike = np.random.Generator | int | np.integer
 
 
@@ -94,9 +92,19 @@ def data(x, name: str = "x", n_columns: int | None = None) -> Array:
 def squarable(a, name: str) -> Array:
     """Return numbers of any shape, having looked at every one: finite, and fit to be squared."""
     a = finite(numeric(a, name), name)
-    if a.size and max(float(a.max()), -float(a.min())) > LARGEST:
+    if a.size and max(float(a.max()), -float(a.min())) > constants.LARGEST:
         raise ValueError(too_large(name))
     return a
+
+
+def unspoiled(total: float, x: Array) -> None:
+    """Raise what `data` raises for x where a sum that was made of it is not finite.
+
+    A value that is not finite spoils every sum, so x itself need only be looked at then.
+    """
+    if not np.isfinite(total):
+        data(x)
+        raise ValueError(too_large("x"))
 
 
 def is_stream(x) -> bool:
@@ -160,7 +168,7 @@ def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
     Those that come in float32 or float16 sum to 1 as well as their numbers can; in double precision
     they are then divided by their sum.
     """
-    eps = RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
+    eps = constants.RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
     p = parameter(p, name, shape)
     if (p < 0).any():
         raise ValueError(f"{name} has the negative value {p.min():.6g}; wanted probabilities")
@@ -182,6 +190,13 @@ def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
         worst = p.min() if p.min() < 0 else p.max()
         raise ValueError(f"{name} has the value {worst:.6g}; wanted probabilities, from 0 to 1")
     return p
+
+
+def above(a: Array, name: str, low: float, what: str) -> Array:
+    """Return an array of `what`, all of which are above `low`."""
+    if a.min() <= low:
+        raise ValueError(f"{name} has the value {a.min():.6g}; wanted {what}, all > {low:g}")
+    return a
 
 
 def together(**arrays) -> None:
@@ -318,6 +333,16 @@ def statistics(stats, wanted: type, **shapes: tuple[int, ...]) -> None:
         found = np.shape(getattr(stats, name))
         if found != shape:
             raise ValueError(f"stats has {name} of shape {found}; wanted {shape}, as the model has")
+
+
+def probs_of(q, kind: type, shape: tuple[int, int]) -> Array:
+    """Return the probabilities of a q over discrete factors: for these data and this model."""
+    probs = getattr(q, "probs", None)
+    if not isinstance(probs, np.ndarray):
+        raise TypeError(f"q is {type(q).__name__}; wanted a {kind.__name__} with probs {shape}")
+    if probs.shape != shape:
+        raise ValueError(f"q has probs of shape {probs.shape}; wanted {shape}, as x and model")
+    return probs
 
 
 def torch_seed(rng) -> int:

@@ -1,76 +1,185 @@
-"""What makes a model or a q a frozen value, also for whoever copies, pickles or changes around it.
+"""Frozen values: what a model, a q or a prior is made of, checked once and then read-only.
 
-A copy of a frozen value is the value itself. What is unpickled is made anew from its fields, so
-that it is checked, its arrays refuse writing, and nothing computed before comes along. A q that is
-a formula about data notices where the data have been changed since.
+    @frozen
+    class FactorAnalysis:
+        loadings: Array = array("D", "K")
+        noise: Array = positive("D")
+
+A field says what it wants. Letters stand for sizes: the first field that has one fixes it. An
+array is copied and refuses writing. A copy of a frozen value is the value itself, and what is
+unpickled is made anew from its fields, so that it is checked too.
 """
 
 import zlib
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, dataclass_transform
 
 import numpy as np
 
-# A mark is taken of so many rows, spread evenly: of all of them in data of this size or less.
-MARKED_ROWS = 2000
+from lfm.engine import constants, validate
+
+Array = np.ndarray
+Sizes = dict[str, int]
 
 
-class Value:
-    """Copying and pickling of a frozen dataclass."""
+# ------------------------------------------------------------------ what a field wants
 
-    def __copy__(self):
-        return self
 
-    def __deepcopy__(self, memo):
-        return self
+def _wants(check: Callable[[Any, str, Sizes], Any], default: Any = MISSING):
+    return field(default=default, metadata={"check": check})
 
-    def __reduce__(self):
-        return _made, (type(self), {f.name: getattr(self, f.name) for f in fields(self) if f.init})
+
+def _shaped(check: Callable, shape: tuple[str, ...]) -> Callable[[Any, str, Sizes], Array]:
+    """Return a check of an array whose shape is given in letters, known so far or not."""
+
+    def checked(value, name: str, sizes: Sizes) -> Array:
+        array = check(value, name, tuple(sizes.get(letter) for letter in shape))
+        sizes.update(zip(shape, array.shape, strict=True))
+        return array
+
+    return checked
+
+
+def array(*shape: str) -> Any:
+    """Return a field of finite numbers, with a letter for each dimension."""
+    return _wants(_shaped(validate.parameter, shape))
+
+
+def positive(*shape: str, what: str = "variances") -> Any:
+    """Return a field of numbers above 0."""
+
+    def check(value, name, sizes):
+        return validate.above(validate.parameter(value, name, sizes), name, 0.0, what)
+
+    return _wants(_shaped(check, shape))
+
+
+def probabilities(*shape: str) -> Any:
+    """Return a field of probabilities that sum to 1 along the last dimension."""
+    return _wants(_shaped(validate.probabilities, shape))
+
+
+def switches(*shape: str) -> Any:
+    """Return a field of probabilities, each by itself between 0 and 1."""
+    return _wants(_shaped(validate.unit_interval, shape))
+
+
+def covariances(*shape: str) -> Any:
+    """Return a field of covariances, symmetric and positive definite."""
+
+    def check(value, name, sizes):
+        cov = validate.parameter(value, name, sizes)
+        validate.parameter(cov, name, (*cov.shape[:-1], cov.shape[-2]))
+        validate.cholesky(cov, name)
+        return cov
+
+    return _wants(_shaped(check, shape))
+
+
+def number(low: float = -np.inf, default: Any = MISSING) -> Any:
+    """Return a field of one number above `low`; where it is None by default, see `frozen`."""
+    return _wants(lambda value, name, _: validate.scalar(value, name, low, strict=True), default)
+
+
+def switch(default: bool) -> Any:
+    """Return a field that is True or False."""
+    return _wants(lambda value, name, _: validate.switch(value, name), default)
+
+
+def instance(kind: type, *, optional: bool = False) -> Any:
+    """Return a field that holds a value of a class, or None where it is optional."""
+
+    def check(value, name, sizes):
+        if optional and value is None:
+            return None
+        if not isinstance(value, kind):
+            article = "an" if kind.__name__[0] in "AEIOU" else "a"
+            wanted = f"{article} {kind.__name__}" + (" or None" if optional else "")
+            raise TypeError(f"{name} is {type(value).__name__}; wanted {wanted}")
+        return value
+
+    return _wants(check, None if optional else MISSING)
+
+
+# ------------------------------------------------------------------ the decorator
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def frozen(cls: type | None = None, *, eq: bool = False) -> Any:
+    """Make a class a frozen dataclass whose fields are checked when a value is made.
+
+    A class may have `_default(name)`, what a field is that was left None, and `_check()`, which
+    raises where fields do not go together. With `eq` values that agree in all fields are equal.
+    """
+    if cls is None:
+        return lambda c: frozen(c, eq=eq)
+    cls.__post_init__, cls.__reduce__ = _check_fields, _reduce
+    cls.__copy__, cls.__deepcopy__ = _itself, _itself
+    return dataclass(frozen=True, eq=eq)(cls)
+
+
+def _check_fields(self) -> None:
+    sizes: Sizes = {}
+    for f in fields(self):
+        value = getattr(self, f.name)
+        if value is None and f.default is None and hasattr(self, "_default"):
+            value = self._default(f.name)
+        if "check" in f.metadata:
+            object.__setattr__(self, f.name, f.metadata["check"](value, f.name, sizes))
+    if hasattr(self, "_check"):
+        self._check()
+
+
+def _itself(self, memo=None):
+    return self
+
+
+def _reduce(self):
+    return _made, (type(self), {f.name: getattr(self, f.name) for f in fields(self) if f.init})
 
 
 def _made(kind: type, values: dict):
     return kind(**values)
 
 
-class Followed:
-    """Data that a q refers to and does not copy: it can be asked for as long as it is unchanged.
+# ------------------------------------------------------------------ a q that is a formula
 
-    Of more than 2,000 rows that many are compared.
+
+class Deferred:
+    """What `model.infer(x)` returns, computed where it is looked at, and then kept.
+
+    So a fit of a million data need not hold its q. Looking at it raises `ValueError` where x has
+    been changed in place by then; of more than 2,000 rows that many are compared.
     """
 
-    def __init__(self, x: np.ndarray):
-        self._x, self._mark = x, _mark(x)
+    def __init__(self, model, x: Array):
+        self._model, self._x, self._mark, self._q = model, x, _mark(x), None
 
-    def array(self) -> np.ndarray:
-        """Return the data. Raises `ValueError` where they are not what they were."""
-        if _mark(self._x) != self._mark:
-            raise ValueError(
-                "x was changed in place after this q was inferred from it; infer again, or look at "
-                "q.probs before x is changed"
-            )
-        return self._x
+    def evaluate(self) -> Any:
+        """Return q itself."""
+        if self._q is None:
+            if _mark(self._x) != self._mark:
+                raise ValueError(
+                    "x was changed in place after this q was inferred from it; infer again, or "
+                    "look at q.probs before x is changed"
+                )
+            self._q = self._model.infer(self._x)
+        return self._q
 
-    def reduced(self, q, theta, looked_at: str) -> tuple:
-        """Return what pickle makes q of again: θ, the data, and what was computed, if it was.
+    def __getattr__(self, name: str):
+        if name.startswith("_"):  # of a half-made object, or asked for by copy and pickle
+            raise AttributeError(name)
+        return getattr(self.evaluate(), name)
 
-        Raises as `array` does where nothing was.
-        """
-        known = {name: value for name, value in vars(q).items() if name == looked_at}
-        return _looked_at, (type(q), theta, self._x if known else self.array(), known)
-
-    def is_about(self, x: np.ndarray) -> bool:
-        """Tell whether this is about the very same array. Raises as `array` does."""
-        return self._x is x and self.array() is x
+    def __reduce__(self):
+        return _the_same, (self.evaluate(),)
 
 
-def _looked_at(kind: type, theta, x: np.ndarray, known: dict):
-    q = kind(theta, x)
-    for value in known.values():
-        for array in value if isinstance(value, tuple) else (value,):
-            array.flags.writeable = False
-    vars(q).update(known)
+def _the_same(q):
     return q
 
 
-def _mark(x: np.ndarray) -> int:
-    some = x[:: -(-len(x) // MARKED_ROWS)]
+def _mark(x: Array) -> int:
+    some = x[:: -(-len(x) // constants.MARKED_ROWS)]
     return zlib.crc32(np.ascontiguousarray(some))

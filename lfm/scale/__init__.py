@@ -2,6 +2,7 @@
 
 The subject can be read without it: nothing of the subject imports it before it is asked for.
 
+streams            EM in one pass over a stream of batches
 shards             data of any size, in a folder of files
 sealed             files of tensors that are verified before anything is made of them
 checkpoints        a VAE in a file; a training run in a file, from which it goes on
@@ -12,3 +13,7 @@ vae_run            the VAE in several processes
 shell_training     python -m lfm.training
 shell_distributed  torchrun -m lfm.distributed
 """
+
+from lfm.scale.streams import Update, online
+
+__all__ = ["Update", "online"]

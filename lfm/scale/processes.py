@@ -17,7 +17,7 @@ import torch.distributed as dist
 
 from lfm import em
 from lfm.engine import validate
-from lfm.factor_analysis import Moments
+from lfm.engine.moments import Moments
 
 Array = np.ndarray
 

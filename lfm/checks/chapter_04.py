@@ -1,0 +1,203 @@
+"""The exercises of chapter 04: factor analysis."""
+
+import numpy as np
+
+from lfm.checks.exercise import Exercise
+
+factor_posterior = Exercise(
+    "factor-posterior",
+    chapter="04",
+    hint="G = (I + WᵀΨ⁻¹W)⁻¹ first, then one matrix product for all data.",
+    praise="one linear map for all data: the first inference network of the course",
+)
+
+
+@factor_posterior.draw
+def data_and_model(rng):
+    W, psi = rng.normal(size=(6, 2)), rng.uniform(0.3, 3, 6)
+    return rng.normal(size=(9, 6)) + 2, W, rng.normal(size=6), psi
+
+
+def posterior_means(x, W, mu, psi, prior=1.0):
+    scaled = W / psi[:, None]
+    return (x - mu) @ scaled @ np.linalg.inv(prior * np.eye(W.shape[1]) + W.T @ scaled)
+
+
+@factor_posterior.reference
+def means(x, W, mu, psi):
+    return posterior_means(x, W, mu, psi)
+
+
+@factor_posterior.mistake(
+    "this is weighted least squares: the prior of z adds the identity to the precision"
+)
+def least_squares(x, W, mu, psi):
+    return posterior_means(x, W, mu, psi, prior=0.0)
+
+
+@factor_posterior.mistake("every column counts alike; each must be divided by its noise variance")
+def columns_alike(x, W, mu, psi):
+    return posterior_means(x, W, mu, np.ones_like(psi))
+
+
+@factor_posterior.mistake("the mean has not been subtracted")
+def mean_not_subtracted(x, W, mu, psi):
+    return posterior_means(x, W, 0 * mu, psi)
+
+
+@factor_posterior.mistake("psi holds variances; do not take their roots")
+def roots_of_variances(x, W, mu, psi):
+    return posterior_means(x, W, mu, np.sqrt(psi))
+
+
+factor_log_det = Exercise(
+    "factor-log-det",
+    chapter="04",
+    hint="ln|Ψ| is a sum of logs; the rest is the determinant of a K × K matrix.",
+    praise="the D × D matrix was never made",
+)
+
+
+@factor_log_det.draw
+def loadings_and_noise(rng):
+    return data_and_model(rng)[1::2]
+
+
+def log_det(W, psi):
+    return np.linalg.slogdet(np.eye(W.shape[1]) + W.T @ (W / psi[:, None]))[1]
+
+
+@factor_log_det.reference
+def log_det_of_the_covariance(W, psi):
+    return np.log(psi).sum() + log_det(W, psi)
+
+
+@factor_log_det.mistake(
+    "ln|G| has the wrong sign: |C| = |Ψ| / |G|, and factors can only add variance"
+)
+def sign_turned(W, psi):
+    return np.log(psi).sum() - log_det(W, psi)
+
+
+@factor_log_det.mistake("the noise is missing: |C| = |Ψ| / |G|")
+def noise_forgotten(W, psi):
+    return log_det(W, psi)
+
+
+@factor_log_det.mistake("the identity is missing from the K × K matrix")
+def identity_forgotten(W, psi):
+    return np.log(psi).sum() + np.linalg.slogdet(W.T @ (W / psi[:, None]))[1]
+
+
+learn_loadings = Exercise(
+    "learn-loadings",
+    chapter="04",
+    hint=(
+        "The normal equations of a regression of y on z, with expectations in place of z and zzᵀ."
+    ),
+    praise="a regression that knows how uncertain its inputs are",
+)
+
+
+@learn_loadings.draw
+def data_and_factors(rng):
+    m, root = rng.normal(size=(30, 2)), rng.normal(size=(2, 2))
+    return rng.normal(size=(30, 5)) + m @ rng.normal(size=(2, 5)), m, root @ root.T + np.eye(2)
+
+
+@learn_loadings.reference
+def normal_equations(y, m, G):
+    return np.linalg.solve(m.T @ m + len(y) * G, m.T @ y).T
+
+
+@learn_loadings.mistake("the factors are treated as known: E[zzᵀ] is G + E[z]E[z]ᵀ")
+def factors_known(y, m, G):
+    return np.linalg.solve(m.T @ m, m.T @ y).T
+
+
+@learn_loadings.mistake("G has been added once; each of the N data contributes one")
+def covariance_added_once(y, m, G):
+    return np.linalg.solve(m.T @ m + G, m.T @ y).T
+
+
+@learn_loadings.mistake("this is Wᵀ; the loadings have one row for each column of the data")
+def transposed(y, m, G):
+    return np.linalg.solve(m.T @ m + len(y) * G, m.T @ y)
+
+
+ppca_noise = Exercise(
+    "ppca-noise",
+    chapter="04",
+    hint="Which eigenvalues do the factors not explain, and how many are they?",
+    praise="the mean of what was left out",
+)
+
+
+@ppca_noise.draw
+def eigenvalues_and_rank(rng):
+    return np.sort(rng.exponential(2, size=7))[::-1], int(rng.integers(2, 5))
+
+
+@ppca_noise.reference
+def mean_of_what_is_left_out(lam, K):
+    return lam[K:].mean()
+
+
+@ppca_noise.mistake("divided by D: only D - K directions are left for the noise alone")
+def divided_by_all(lam, K):
+    return lam[K:].sum() / len(lam)
+
+
+@ppca_noise.mistake("one eigenvalue too many: the K-th belongs to the factors")
+def one_too_many(lam, K):
+    return lam[K - 1 :].mean()
+
+
+@ppca_noise.mistake("these are the eigenvalues that are kept; noise is what is left out")
+def mean_of_what_is_kept(lam, K):
+    return lam[:K].mean()
+
+
+@ppca_noise.mistake(
+    "this is the smallest; the maximum of the likelihood is at the mean of those left"
+)
+def smallest(lam, K):
+    return lam[-1]
+
+
+fill_in = Exercise(
+    "fill-in",
+    chapter="04",
+    hint="Infer z from the rows of W, μ and Ψ that were seen, then Wz + μ where nothing was.",
+    praise="marginalising a Gaussian is leaving out",
+)
+
+
+@fill_in.draw
+def model_and_incomplete_x(rng):
+    seen = np.arange(6) < 4
+    return (*data_and_model(rng)[1:], rng.permutation(seen), rng.normal(size=6) + 2)
+
+
+@fill_in.reference
+def filled_in(W, mu, psi, seen, x):
+    z = posterior_means(x[seen][None], W[seen], mu[seen], psi[seen])[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("this fills in the mean; what is seen says more about z than that")
+def filled_with_the_mean(W, mu, psi, seen, x):
+    return np.where(seen, x, mu)
+
+
+@fill_in.mistake(
+    "the hidden columns were set to the mean and then believed; leave them out of the inference"
+)
+def believed_the_mean(W, mu, psi, seen, x):
+    z = posterior_means(np.where(seen, x, mu)[None], W, mu, psi)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("the mean has not been added back")
+def mean_not_added_back(W, mu, psi, seen, x):
+    return np.where(seen, x, filled_in(W, mu, psi, seen, x) - mu)

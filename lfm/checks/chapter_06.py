@@ -1,0 +1,182 @@
+"""The exercises of chapter 06: variational EM."""
+
+import numpy as np
+from scipy.special import expit
+
+from lfm.checks.exercise import Exercise
+
+binary_log_joint = Exercise(
+    "binary-log-joint",
+    chapter="06",
+    hint="ln p(x | z) + ln p(z): D Gaussians and K coins.",
+    praise="everything else in the chapter is an average of this",
+)
+
+
+def switches(rng):
+    W, mu = rng.normal(size=(6, 3)), rng.normal(size=6)
+    m, pi, var = rng.uniform(0.1, 0.9, 3), rng.uniform(0.1, 0.6, 3), float(rng.uniform(4, 9))
+    return W @ (m > 0.5) + mu + rng.normal(size=6), W, mu, var, pi, m
+
+
+@binary_log_joint.draw
+def complete_datum(rng):
+    x, W, mu, var, pi, m = switches(rng)
+    return x, (m > 0.5).astype(float), W, mu, var, pi
+
+
+def log_prior(z, pi):
+    return (z * np.log(pi) + (1 - z) * np.log(1 - pi)).sum()
+
+
+def log_normal(y, var):
+    return -0.5 * (len(y) * np.log(2 * np.pi * var) + y @ y / var)
+
+
+@binary_log_joint.reference
+def log_joint(x, z, W, mu, var, pi):
+    return log_prior(z, pi) + log_normal(x - mu - W @ z, var)
+
+
+@binary_log_joint.mistake("the prior of z is missing: the joint is p(x | z) p(z)")
+def prior_forgotten(x, z, W, mu, var, pi):
+    return log_normal(x - mu - W @ z, var)
+
+
+@binary_log_joint.mistake("a switch that is off has a probability too, 1 - π")
+def off_forgotten(x, z, W, mu, var, pi):
+    return z @ np.log(pi) + log_normal(x - mu - W @ z, var)
+
+
+@binary_log_joint.mistake("the normaliser ½ ln 2πσ² counts once for each of the D dimensions")
+def normalised_once(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var, pi) + 0.5 * (len(x) - 1) * np.log(2 * np.pi * var)
+
+
+@binary_log_joint.mistake("`var` is the variance σ² already")
+def variance_squared(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var**2, pi)
+
+
+binary_update = Exercise(
+    "binary-update",
+    chapter="06",
+    hint="Collect the terms with z_k in ln p(x, z), with z_k² = z_k, and put m_j for the others.",
+    praise="the whole inference of the chapter, one switch at a time",
+)
+
+
+@binary_update.draw
+def switches_and_one_of_them(rng):
+    return (*switches(rng), int(rng.integers(3)))
+
+
+def log_odds(x, W, mu, var, pi, m, k, *, length=0.5, others=True):
+    rest = x - mu - W @ m + (W[:, k] * m[k] if others else 0)
+    return np.log(pi[k] / (1 - pi[k])) + (W[:, k] @ rest - length * W[:, k] @ W[:, k]) / var
+
+
+@binary_update.reference
+def probability_of_on(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k))
+
+
+@binary_update.mistake("‖w‖²/2σ² is missing: without it every switch is too ready to go on")
+def length_forgotten(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k, length=0.0))
+
+
+@binary_update.mistake("the switch explains itself away: leave k out of what the others explain")
+def itself_explained_away(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k, others=False))
+
+
+@binary_update.mistake("half of ‖w‖²/σ²: it comes from the square of x - μ - Wz")
+def whole_length(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k, length=1.0))
+
+
+@binary_update.mistake("this is the log odds; the probability is its sigmoid")
+def log_odds_alone(x, W, mu, var, pi, m, k):
+    return log_odds(x, W, mu, var, pi, m, k)
+
+
+@binary_update.mistake("the prior enters by its log odds, ln π - ln(1 - π)")
+def log_pi_alone(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k) + np.log(1 - pi[k]))
+
+
+second_moment = Exercise(
+    "second-moment",
+    chapter="06",
+    hint="E[z_j z_k] = m_j m_k for j ≠ k. And z_k² = z_k.",
+    praise="all that learning needs to know about q, beside m",
+)
+
+
+@second_moment.draw
+def probabilities(rng):
+    return (rng.uniform(size=(12, 3)),)
+
+
+@second_moment.reference
+def sum_of_second_moments(m):
+    return m.T @ m + np.diag((m * (1 - m)).sum(axis=0))
+
+
+@second_moment.mistake("m(1 - m) is missing: the switches are treated as known")
+def switches_known(m):
+    return m.T @ m
+
+
+@second_moment.mistake("the diagonal is counted twice: it is Σ m, and m² is in mᵀm already")
+def diagonal_twice(m):
+    return m.T @ m + np.diag(m.sum(axis=0))
+
+
+@second_moment.mistake("this is the sum of the covariances; E[zzᵀ] has E[z]E[z]ᵀ besides")
+def covariances_alone(m):
+    return np.diag((m * (1 - m)).sum(axis=0))
+
+
+@second_moment.mistake("the variances are of single switches: sum m(1 - m) over the data")
+def variance_of_the_mean(m):
+    return m.T @ m + np.diag(m.mean(axis=0) * (1 - m.mean(axis=0)))
+
+
+binary_bound = Exercise(
+    "binary-bound",
+    chapter="06",
+    hint="E[ln p(x | z)] - KL(q(z) ‖ p(z)); the first needs E[zzᵀ], the second is K coins.",
+    praise="below ln p(x) whatever m is",
+)
+
+binary_bound.draw(switches)
+
+
+def bound_with(x, W, mu, var, pi, m, *, spread=1.0, sign=1.0):
+    variance = spread * (m * (1 - m)) @ np.square(W).sum(axis=0)
+    entropy = -log_prior(m, m)
+    return (
+        log_normal(x - mu - W @ m, var) - 0.5 * variance / var + log_prior(m, pi) + sign * entropy
+    )
+
+
+@binary_bound.reference
+def bound_of_switches(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m)
+
+
+@binary_bound.mistake("E‖x - μ - Wz‖² is more than the square at E[z]: add Σ m(1 - m)‖w‖²")
+def spread_forgotten(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, spread=0.0)
+
+
+@binary_bound.mistake("the entropy has the wrong sign: the bound rises with it")
+def entropy_subtracted(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, sign=-1.0)
+
+
+@binary_bound.mistake("the entropy of q is missing: the divergence is E[ln q] - E[ln p(z)]")
+def entropy_forgotten(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, sign=0.0)

@@ -1,0 +1,211 @@
+"""The exercises of chapter 08: the variational autoencoder."""
+
+import numpy as np
+
+from lfm.checks.exercise import Exercise
+
+standard_normal_kl = Exercise(
+    "standard-normal-kl",
+    chapter="08",
+    hint="½ Σ (σ² + μ² - 1 - ln σ²).",
+    praise="0 for the prior itself, and never below",
+)
+
+
+@standard_normal_kl.draw
+def code(rng):
+    return rng.normal(size=4), rng.normal(size=4)
+
+
+@standard_normal_kl.reference
+def divergence(mean, log_var):
+    return 0.5 * (np.exp(log_var) + mean**2 - 1 - log_var).sum()
+
+
+@standard_normal_kl.mistake("the sign: a divergence is never negative")
+def negative_divergence(mean, log_var):
+    return -divergence(mean, log_var)
+
+
+@standard_normal_kl.mistake("ln σ where ln σ² belongs; ln σ² is what you were given")
+def log_std_for_log_var(mean, log_var):
+    return divergence(mean, log_var) + 0.25 * log_var.sum()
+
+
+@standard_normal_kl.mistake("σ where σ² belongs: tr Σ sums variances")
+def std_for_variance(mean, log_var):
+    return 0.5 * (np.exp(0.5 * log_var) + mean**2 - 1 - log_var).sum()
+
+
+@standard_normal_kl.mistake("-K is missing: the divergence must be 0 for mean 0 and variance 1")
+def constant_forgotten(mean, log_var):
+    return divergence(mean, log_var) + 0.5 * len(mean)
+
+
+@standard_normal_kl.mistake("the sum over factors, not their mean")
+def mean_over_factors(mean, log_var):
+    return divergence(mean, log_var) / len(mean)
+
+
+reparametrised = Exercise(
+    "reparametrised",
+    chapter="08",
+    hint="z = μ + σε with σ = e^(½ ln σ²).",
+    praise="the most frequent mistake of all VAE code, avoided",
+)
+
+
+@reparametrised.draw
+def three_vectors(rng):
+    return rng.normal(size=5), rng.normal(size=5), rng.normal(size=5)
+
+
+@reparametrised.reference
+def moved_by_noise(mean, log_var, eps):
+    return mean + np.exp(0.5 * log_var) * eps
+
+
+@reparametrised.mistake("σ² for σ: it is the standard deviation that multiplies the noise")
+def variance_for_deviation(mean, log_var, eps):
+    return mean + np.exp(log_var) * eps
+
+
+@reparametrised.mistake("this is the log of the variance; it may even be negative")
+def log_var_for_deviation(mean, log_var, eps):
+    return mean + log_var * eps
+
+
+@reparametrised.mistake("the noise is missing: this is always the same point")
+def noise_forgotten(mean, log_var, eps):
+    return mean + np.exp(0.5 * log_var)
+
+
+gaussian_log_likelihood = Exercise(
+    "gaussian-log-likelihood",
+    chapter="08",
+    hint="-½ Σ (ln 2π + ln σ² + (x - μ)²/σ²).",
+    praise="a log density: it may be positive",
+)
+
+gaussian_log_likelihood.draw(three_vectors)
+
+
+@gaussian_log_likelihood.reference
+def log_density(x, mean, log_var):
+    squares = (x - mean) ** 2 / np.exp(log_var)
+    return -0.5 * (np.log(2 * np.pi) + log_var + squares).sum()
+
+
+@gaussian_log_likelihood.mistake("ln 2π counts once for each of the D pixels")
+def one_log_2_pi(x, mean, log_var):
+    return log_density(x, mean, log_var) + 0.5 * (len(x) - 1) * np.log(2 * np.pi)
+
+
+@gaussian_log_likelihood.mistake("the sum over pixels, not their mean: else the bound is none")
+def mean_over_pixels(x, mean, log_var):
+    return log_density(x, mean, log_var) / len(x)
+
+
+@gaussian_log_likelihood.mistake("ln|Σ| is missing: then nothing keeps the variance from growing")
+def log_var_forgotten(x, mean, log_var):
+    return log_density(x, mean, log_var) + 0.5 * log_var.sum()
+
+
+@gaussian_log_likelihood.mistake("σ² is e^(ln σ²) already; it was squared once more")
+def variance_squared(x, mean, log_var):
+    return log_density(x, mean, 2 * log_var)
+
+
+@gaussian_log_likelihood.mistake("the sign: this is the loss")
+def negative_log_density(x, mean, log_var):
+    return -log_density(x, mean, log_var)
+
+
+vae_bound = Exercise(
+    "vae-bound",
+    chapter="08",
+    hint="ln p(x | z) = Σ x ln p + (1 - x) ln(1 - p) with p = sigmoid(logits); then less the KL.",
+    praise="the loss of every Bernoulli VAE, with its sign turned",
+)
+
+
+@vae_bound.draw
+def bits_and_code(rng):
+    bits = (rng.random((6, 5)) < 0.4).astype(float)
+    return bits, 2 * rng.normal(size=(6, 5)), rng.normal(size=(6, 3)), rng.normal(size=(6, 3))
+
+
+def log_likelihoods(x, logits):
+    return (x * logits - np.logaddexp(0, logits)).sum(axis=1)
+
+
+def divergences(mean, log_var):
+    return 0.5 * (np.exp(log_var) + mean**2 - 1 - log_var).sum(axis=1)
+
+
+@vae_bound.reference
+def bound_of_each(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - divergences(mean, log_var)
+
+
+@vae_bound.mistake("the mean over pixels beside the sum over factors: no bound, and the code dies")
+def pixels_averaged(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) / x.shape[1] - divergences(mean, log_var)
+
+
+@vae_bound.mistake("the divergence is a price: it is subtracted")
+def divergence_added(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) + divergences(mean, log_var)
+
+
+@vae_bound.mistake("this is the loss; the bound is its negative")
+def loss(x, logits, mean, log_var):
+    return divergences(mean, log_var) - log_likelihoods(x, logits)
+
+
+@vae_bound.mistake("a pixel that is off has a probability too: ln(1 - p)")
+def off_pixels_forgotten(x, logits, mean, log_var):
+    return (x * logits).sum(axis=1) - divergences(mean, log_var)
+
+
+training_step = Exercise(
+    "training-step",
+    chapter="08",
+    hint="z = m + sε and J = ½(x - wz)² + ½(s² + m² - 1 - ln s²). Chain rule, three times.",
+    praise="inference and learning in one step",
+)
+
+
+@training_step.draw
+def weights_and_datum(rng):
+    return (*rng.normal(size=5), float(rng.uniform(0.05, 0.2)))
+
+
+def one_step(x, w, m, log_s, eps, lr, *, path=1.0, prior=1.0, sign=1.0):
+    s = np.exp(log_s)
+    z = m + s * eps
+    pull = path * -(x - w * z) * w  # the slope of the reconstruction term in z
+    slopes = np.array([-(x - w * z) * z, pull + prior * m, pull * s * eps + prior * (s**2 - 1)])
+    return np.array([w, m, log_s]) - sign * lr * slopes
+
+
+@training_step.reference
+def downhill(x, w, m, log_s, eps, lr):
+    return one_step(x, w, m, log_s, eps, lr)
+
+
+@training_step.mistake("this goes uphill in J: the loss is to fall")
+def uphill(x, w, m, log_s, eps, lr):
+    return one_step(x, w, m, log_s, eps, lr, sign=-1.0)
+
+
+@training_step.mistake(
+    "z moves with m and ln s: the reconstruction has a slope in them, by the path"
+)
+def path_forgotten(x, w, m, log_s, eps, lr):
+    return one_step(x, w, m, log_s, eps, lr, path=0.0)
+
+
+@training_step.mistake("the divergence has slopes too: m, and s² - 1 in ln s")
+def divergence_forgotten(x, w, m, log_s, eps, lr):
+    return one_step(x, w, m, log_s, eps, lr, prior=0.0)

@@ -17,6 +17,7 @@ from PIL import Image
 from torch import nn
 
 from lfm import training
+from lfm.scale import graphs
 from lfm.vae import VAE
 
 N, D, H, K, BATCH = 12_800, 784, 400, 20, 128
@@ -213,10 +214,9 @@ def on_a_gpu():
         return
     x = images(60_000)
     replayed = ours(x, device="cuda")
-    captured = training._Run._captured
-    training._Run._captured = lambda run: run.forward_and_back
+    recorded, graphs.recorded = graphs.recorded, lambda run: run.one_step
     eager = ours(x, device="cuda")
-    training._Run._captured = captured
+    graphs.recorded = recorded
     steps = len(x) // BATCH
     case = f"VAE {D}-{H}-{K}, batch {BATCH}, on one {torch.cuda.get_device_name()}"
     note(case, "lfm, a step", 1e6 * replayed / steps, "µs")

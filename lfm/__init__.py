@@ -12,16 +12,16 @@ Read the files in this order; each needs only those before it.
     variational_em    switches: 2^K states, a factorised q, and parameters
     gradients         the gradient of an average that is only sampled
     vae               the deep model and its inference network
-    training          the VAE's loop on CPU and GPU; checkpoints
-    distributed       EM and the VAE in several processes
+    training          the loop that trains the VAE
     evaluation        what a model is worth
     data              data sets, each with its truth where that is known
     faces             cartoon faces drawn from known factors
     figures           every figure of the course
     checks            exercises, quizzes and exams; a file for each chapter
 
-Two doors can stay shut: `engine` (checks of arguments, frozen values, chunked sums, progress bars)
-and `scale` (data that do not fit into memory, several processes).
+Two doors can stay shut: `engine` (checks of arguments, frozen values, chunked sums, whole files,
+progress bars) and `scale` (data that do not fit into memory, checkpoints, GPUs). `distributed` is
+a name for what `scale` has for several processes.
 
 Sizes, in code and text: N data, D observed dimensions, K components or factors, S samples.
 Quantities in nats. Arrays are float64, one datum a row.

@@ -11,14 +11,15 @@ same value. Networks are float32 as torch makes them; `vae.double()` makes all o
 import itertools
 import math
 from collections.abc import Sequence
-from contextlib import contextmanager
 
-import numpy as np
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
 
 from lfm.engine import validate
+from lfm.engine.inputs import TakesData
+from lfm.engine.networks import evaluating
+from lfm.engine.randomness import seeded
 
 Tensor = torch.Tensor
 
@@ -40,7 +41,7 @@ def mlp(sizes: Sequence[int], *, rng, activation: str = "relu") -> nn.Module:
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}; wanted at least an input and an output")
     layer = _activation(activation)
-    with _seeded(rng):
+    with seeded(rng):
         layers: list[nn.Module] = []
         for a, b in itertools.pairwise(sizes):
             layers += [nn.Linear(a, b), layer()]
@@ -54,13 +55,11 @@ def conv_encoder(size: int, n_out: int, *, channels: int = 16, rng) -> nn.Module
     """
     size, c = _image_size(size), validate.count(channels, "channels")
     n_out = validate.count(n_out, "n_out")
-    with _seeded(rng):
-        network = nn.Sequential(
-            nn.Unflatten(1, (1, size, size)),
-            nn.Conv2d(1, c, 4, stride=2, padding=1), nn.ReLU(),
-            nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), nn.ReLU(),
-            nn.Flatten(), nn.Linear(2 * c * (size // 4) ** 2, n_out),
-        )  # fmt: skip
+    with seeded(rng):
+        halved = [nn.Conv2d(1, c, 4, stride=2, padding=1), nn.ReLU()]
+        again = [nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), nn.ReLU()]
+        numbers = [nn.Flatten(), nn.Linear(2 * c * (size // 4) ** 2, n_out)]
+    network = nn.Sequential(nn.Unflatten(1, (1, size, size)), *halved, *again, *numbers)
     return _with_spec(network, "conv_encoder", size=size, n_out=n_out, channels=c)
 
 
@@ -68,13 +67,12 @@ def conv_decoder(n_in: int, size: int, *, n_maps: int = 1, channels: int = 16, r
     """Return the way back: from n_in numbers to `n_maps` images, flat: (N, n_maps size²)."""
     n_in, size = validate.count(n_in, "n_in"), _image_size(size)
     c, n_maps = validate.count(channels, "channels"), validate.count(n_maps, "n_maps")
-    with _seeded(rng):
-        network = nn.Sequential(
-            nn.Linear(n_in, 2 * c * (size // 4) ** 2), nn.ReLU(),
-            nn.Unflatten(1, (2 * c, size // 4, size // 4)),
-            nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1), nn.ReLU(),
-            nn.ConvTranspose2d(c, n_maps, 4, stride=2, padding=1), nn.Flatten(),
-        )  # fmt: skip
+    with seeded(rng):
+        numbers = [nn.Linear(n_in, 2 * c * (size // 4) ** 2), nn.ReLU()]
+        maps = nn.Unflatten(1, (2 * c, size // 4, size // 4))
+        doubled = [nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1), nn.ReLU()]
+        again = [nn.ConvTranspose2d(c, n_maps, 4, stride=2, padding=1), nn.Flatten()]
+    network = nn.Sequential(*numbers, maps, *doubled, *again)
     return _with_spec(network, "conv_decoder", n_in=n_in, size=size, n_maps=n_maps, channels=c)
 
 
@@ -96,6 +94,14 @@ class Conditional(nn.Module):
     def n_outputs(size: int) -> int:
         """Return how many numbers the network must return for a distribution over `size` ones."""
         return size
+
+    def n_inputs(self) -> int | None:
+        """Return how many numbers the network takes, or None for one of the user's own."""
+        known = type(self) in CONDITIONALS.values()
+        made = getattr(self.network, "spec", {}) if known else {}
+        if made.get("kind") == "mlp":
+            return made["sizes"][0]
+        return made["size"] ** 2 if made.get("kind") == "conv_encoder" else None
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self.options)
@@ -185,17 +191,15 @@ class BernoulliPixels(Conditional):
 # ------------------------------------------------------------------ the model
 
 
-class VAE(nn.Module):
+class VAE(TakesData):
     """z ~ N(0, I), x | z ~ decoder(z), and q(z | x) = encoder(x). Eq. deep-model.
 
     θ are the decoder's parameters, φ the encoder's. Data (N, D) are tensors, or arrays that are
-    then checked; of either, bytes (uint8) are grey values and divided by 255, here as in training
-    and evaluation, and all else is taken as it is. `beta` weighs the divergence in the loss, and
-    there alone: with another than 1 it is a β-VAE, and its loss no longer a bound's.
+    then checked; of either, bytes (uint8) are grey values and divided by 255 (see `TakesData`).
+    `beta` weighs the divergence in the loss, and there alone: with another than 1 it is a β-VAE,
+    and its loss no longer a bound's.
     Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
-
-    n_given = 0  # columns of x that are given to the networks and not explained
 
     def __init__(
         self, encoder: Conditional, decoder: Conditional, n_factors: int, beta: float = 1.0
@@ -229,19 +233,12 @@ class VAE(nn.Module):
         d = validate.count(n_columns, "n_columns")
         k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
         hidden = [validate.count(h, "hidden") for h in validate.sequence(hidden, "hidden")]
-        for name, part in (("encoder", encoder), ("decoder", decoder)):
-            if not (isinstance(part, type) and issubclass(part, Conditional)):
-                raise TypeError(f"{name} is {part!r}; wanted a class of lfm.vae, a Conditional")
-        if "floor" not in encoder.options:
-            raise TypeError(
-                f"encoder is {encoder.__name__}; wanted a Gaussian of lfm.vae, for factors are "
-                "numbers"
-            )
+        _check_kinds(cls, encoder, decoder)
         inwards = mlp([d, *hidden, encoder.n_outputs(k)], rng=rng, activation=activation)
         outwards = mlp([k, *reversed(hidden), decoder.n_outputs(d)], rng=rng, activation=activation)
-        # q may be as narrow as the posterior is, p(x | z) not
-        q = encoder(inwards, *((k,) if encoder is FullGaussian else ()), floor=0.0)
-        p = decoder(outwards, *((d,) if decoder is FullGaussian else ()))
+        q = encoder(inwards, *((k,) if "size" in encoder.options else ()))
+        p = decoder(outwards, *((d,) if "size" in decoder.options else ()))
+        q.floor = 0.0  # q may be as narrow as the posterior is, p(x | z) not
         return cls(q, p, k, beta)
 
     def extra_repr(self) -> str:
@@ -252,7 +249,7 @@ class VAE(nn.Module):
 
         Eq. inference-network. One pass through a network, whatever N data there are elsewhere.
         """
-        return self.encoder(self._data(x, bits=False))
+        return self.encoder(self.taken(x, bits=False))
 
     def likelihood(self, z) -> Distribution:
         """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
@@ -263,7 +260,7 @@ class VAE(nn.Module):
 
     def terms(self, x, eps) -> tuple[Tensor, Tensor]:
         """Return E_q[ln p(x | z)], estimated by the noise eps (S, N, K), and KL(q ‖ p(z)): (N,)."""
-        x, eps = self._data(x), self._noise(x, eps)
+        x, eps = self.taken(x), self.noise(x, eps)
         return self.terms_of(self.encoder(x), x, eps)
 
     def terms_of(self, q: Distribution, x: Tensor, eps: Tensor) -> tuple[Tensor, Tensor]:
@@ -291,7 +288,7 @@ class VAE(nn.Module):
         Eq. importance-bound: ln (1/S) Σ_s p(x, z_s) / q(z_s | x), at most ln p(x) on average, and
         nearer the larger S. Source: Burda, Grosse and Salakhutdinov 2016.
         """
-        x, eps = self._data(x), self._noise(x, eps)
+        x, eps = self.taken(x), self.noise(x, eps)
         q = self.encoder(x)
         z = reparametrise(q, eps)
         log_prior = Normal(0.0, 1.0, validate_args=False).log_prob(z).sum(-1)
@@ -314,85 +311,13 @@ class VAE(nn.Module):
         """Return ln p(x_n | z_sn) in nats (S, N)."""
         return self.decoded(z, x).log_prob(self.explained(x))
 
-    def explained(self, x):
-        """Return the columns of data (N, D) that the model explains."""
-        return x[..., : x.shape[-1] - self.n_given]
+    def takes_bits(self) -> bool:
+        """Tell whether what is explained is bits, or grey values as their means."""
+        return isinstance(self.decoder, BernoulliPixels)
 
-    def seen(self, x) -> Tensor:
-        """Return checked data (N, D) as the networks see them, and everybody else should.
-
-        Bytes are grey values, divided by 255; columns that are given, and all other numbers, are
-        taken as they are.
-        """
-        grey = str(x.dtype).removeprefix("torch.") == "uint8"
-        x = self.tensor(x, "x")
-        if not grey:
-            return x
-        given = x[..., x.shape[-1] - self.n_given :]
-        return torch.cat([self.explained(x) / 255, given], -1) if self.n_given else x / 255
-
-    def tensor(self, a, name: str) -> Tensor:
-        """Return numbers as a tensor like the weights. Arrays are checked, tensors are not."""
-        like = next(self.parameters())
-        if isinstance(a, Tensor):
-            return a.to(device=like.device, dtype=like.dtype)
-        a = validate.finite(validate.numeric(a, name), name)
-        a = torch.tensor(a, device=like.device, dtype=like.dtype)
-        if not a.isfinite().all():
-            raise ValueError(f"{name} is too large for {like.dtype}, the numbers of the networks")
-        return a
-
-    def checked(self, x, name: str = "x", *, bits: bool | None = None) -> np.ndarray:
-        """Return data (N, D) as an array that these networks take, in its own dtype, not copied.
-
-        With `bits`, which a decoder of bits has by itself, values are to be from 0 to 1, or bytes.
-        Raises `ValueError` or `TypeError` where the networks do not take them: for values that are
-        not finite, other columns, or bytes that are 0 and 1 only, which would be all but black.
-        """
-        x = validate.data(x, name)
-        self._check_columns(x.shape[1], name)
-        pixels = self.explained(x)
-        if pixels.shape[1] == 0:
-            raise ValueError(f"{name} has {x.shape[1]} columns, all of them given; wanted more")
-        low, high = pixels.min(), pixels.max()
-        if x.dtype == np.uint8 and high == 1 and len(x) > 1:
-            raise ValueError(
-                f"{name} is bytes of 0 and 1; bytes are grey values, divided by 255. Wanted "
-                f"{name}.astype(bool) for bits, or grey values up to 255"
-            )
-        if bits is None:
-            bits = isinstance(self.decoder, BernoulliPixels)
-        if bits and x.dtype != np.uint8 and not (low >= 0 and high <= 1):
-            raise ValueError(f"{name} is from {low:.4g} to {high:.4g}; wanted 0 to 1, for bits")
-        return x
-
-    def _data(self, x, *, bits: bool | None = None) -> Tensor:
-        x = self.seen(x if isinstance(x, Tensor) else self.checked(x, bits=bits))
-        if x.ndim != 2 or 0 in x.shape:
-            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
-        self._check_columns(x.shape[1])
-        return x
-
-    def _check_columns(self, found: int, name: str = "x") -> None:
-        known = type(self.encoder) in CONDITIONALS.values()
-        parts = getattr(self.encoder.network, "spec", None) if known else None
-        if parts is None or parts["kind"] == "conv_decoder":  # made by the user, for what they know
-            return
-        wanted = parts["sizes"][0] if parts["kind"] == "mlp" else parts["size"] ** 2
-        if found != wanted:
-            raise ValueError(
-                f"{name} has {found} columns, which these networks do not take; wanted {wanted}"
-            )
-
-    def _noise(self, x: Tensor, eps) -> Tensor:
-        eps = self.tensor(eps, "eps")
-        wanted = (len(x), self.n_factors)
-        if eps.ndim != 3 or eps.shape[1:] != wanted or len(eps) == 0:
-            raise ValueError(
-                f"eps has shape {tuple(eps.shape)}; wanted (S, {wanted[0]}, {wanted[1]}): noise "
-                "of its own for each datum"
-            )
-        return eps
+    def n_columns(self) -> int | None:
+        """Return how many columns data have, or None where the networks do not say."""
+        return self.encoder.n_inputs() if isinstance(self.encoder, Conditional) else None
 
 
 def linear_vae(n_columns: int, n_factors: int, *, rng) -> VAE:
@@ -415,9 +340,13 @@ class ConditionalVAE(VAE):
     """
 
     def __init__(
-        self, encoder: Conditional, decoder: Conditional, n_factors: int, n_given: int,
+        self,
+        encoder: Conditional,
+        decoder: Conditional,
+        n_factors: int,
+        n_given: int,
         beta: float = 1.0,
-    ):  # fmt: skip
+    ):
         super().__init__(encoder, decoder, n_factors, beta)
         self.n_given = validate.count(n_given, "n_given")
 
@@ -446,25 +375,6 @@ class ConditionalVAE(VAE):
         shape = z.shape[:-2] + y.shape[:1]
         z, y = z.expand(*shape, z.shape[-1]), y.expand(*shape, y.shape[-1])
         return self.likelihood(torch.cat([z, y], -1))
-
-
-@contextmanager
-def modes_kept(vae: nn.Module):
-    """Put each network back, afterwards, into the mode that it was in: training or not."""
-    modes = [(module, module.training) for module in vae.modules()]
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-@contextmanager
-def evaluating(vae: nn.Module):
-    """Use networks as they are after training: no dropout, no statistics of batches."""
-    with modes_kept(vae):
-        vae.eval()
-        yield
 
 
 def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
@@ -566,6 +476,21 @@ def _std(log_var: Tensor, floor: float) -> Tensor:
     return (log_var.exp() + floor**2).sqrt()
 
 
+def _check_kinds(model: type, encoder: type, decoder: type) -> None:
+    """Raise `TypeError` where a VAE of dense networks cannot be made of such classes."""
+    if issubclass(model, ConditionalVAE):
+        raise TypeError("dense makes networks of x alone; make those of a ConditionalVAE with mlp")
+    for name, part in (("encoder", encoder), ("decoder", decoder)):
+        if not (isinstance(part, type) and issubclass(part, Conditional)):
+            raise TypeError(f"{name} is {part!r}; wanted a class of lfm.vae, a Conditional")
+        if part.forward is Conditional.forward:
+            raise TypeError(f"{name} is {part.__name__}; wanted one of its kinds, with a forward")
+    if "floor" not in encoder.options:
+        raise TypeError(
+            f"encoder is {encoder.__name__}; wanted a Gaussian of lfm.vae, for factors are numbers"
+        )
+
+
 def _activation(name: str) -> type[nn.Module]:
     known = {"relu": nn.ReLU, "tanh": nn.Tanh}
     if not isinstance(name, str) or name not in known:
@@ -578,15 +503,6 @@ def _image_size(size) -> int:
     if size % 4:
         raise ValueError(f"size is {size}; wanted a multiple of 4: it is halved twice")
     return size
-
-
-@contextmanager
-def _seeded(rng):
-    """Let torch's layers draw their weights from `rng`, and leave its random state as it was."""
-    seed = validate.torch_seed(rng)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # that of the CPU, and no other
-        yield
 
 
 def _with_spec(network: nn.Module, kind: str, **options) -> nn.Module:

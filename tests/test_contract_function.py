@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lfm import em
-from lfm.checks_contract import Report, contract
+from lfm.checks import contract
+from lfm.checks.promises import Report
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture

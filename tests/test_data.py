@@ -1,4 +1,4 @@
-"""The data: files verified, downloads atomic, generated sets true to what they say of themselves.
+"""The data: bundled files are what they say, generated sets true to what they say of themselves.
 
 The only network here is a server on 127.0.0.1.
 """
@@ -6,11 +6,9 @@ The only network here is a server on 127.0.0.1.
 import gzip
 import hashlib
 import re
-import threading
-from collections import Counter
 from dataclasses import FrozenInstanceError
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import mirror
 import numpy as np
 import pytest
 
@@ -24,263 +22,6 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-# ------------------------------------------------------------------ load
-
-
-def saved(path, array, **arrays):
-    """Write an array (or, for a .npz, several) and return the sha256 of the file."""
-    if path.suffix == ".npz":
-        np.savez(path, **({"a": array} if array is not None else {}), **arrays)
-    else:
-        np.save(path, array)
-    return sha256(path.read_bytes())
-
-
-@pytest.mark.parametrize("name", ["a.npy", "a.npz"])
-def test_load_returns_what_was_saved(tmp_path, name):
-    array = np.arange(12.0).reshape(3, 4)
-    checksum = saved(tmp_path / name, array)
-    loaded = data.load(str(tmp_path / name), checksum.upper())
-    assert loaded.dtype == array.dtype
-    np.testing.assert_array_equal(loaded, array)
-    loaded[:] = 0  # fresh, and the caller's own
-    np.testing.assert_array_equal(data.load(tmp_path / name, checksum), array)
-
-
-def test_load_reads_a_csv_below_one_header_line(tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_bytes(b"time,wait\n1.5,2\n3,-4e1\n")
-    np.testing.assert_array_equal(data.load(path, sha256(path.read_bytes())), [[1.5, 2], [3, -40]])
-
-
-def test_load_chooses_among_the_arrays_of_an_npz(tmp_path):
-    path = tmp_path / "several.npz"
-    checksum = saved(path, None, images=np.ones(3), labels=np.arange(3))
-    np.testing.assert_array_equal(data.load(path, checksum, key="labels"), [0, 1, 2])
-    for key in (None, "label"):
-        with pytest.raises(ValueError, match=r"several\.npz.*key.*images, labels"):
-            data.load(path, checksum, key=key)
-
-
-def flip_a_bit(content):
-    return content[:70] + bytes([content[70] ^ 1]) + content[71:]
-
-
-@pytest.mark.parametrize(
-    "damage", [flip_a_bit, lambda c: c[:-8], lambda c: c + b"\0", lambda c: b""]
-)
-@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.csv"])
-def test_load_refuses_altered_cut_and_appended_files(tmp_path, name, damage):
-    path = tmp_path / name
-    if path.suffix == ".csv":
-        path.write_bytes(b"a,b\n" + b"1,2\n" * 50)
-    else:
-        saved(path, np.arange(50))
-    wanted = sha256(path.read_bytes())
-    path.write_bytes(damage(path.read_bytes()))
-    found = sha256(path.read_bytes())
-    with pytest.raises(ValueError, match=f"{re.escape(str(path))}.*{found}.*wanted {wanted}"):
-        data.load(path, wanted)
-
-
-def test_load_never_unpickles(tmp_path, monkeypatch):
-    class Bomb:
-        def __reduce__(self):
-            return (pytest.fail, ("a pickle was executed",))
-
-    for name in ("a.npy", "a.npz"):
-        checksum = saved(tmp_path / name, np.array([Bomb()], dtype=object))
-        with pytest.raises(ValueError, match=rf"{name}.*cannot be read.*allow_pickle=False"):
-            data.load(tmp_path / name, checksum)
-    (tmp_path / "raw.npy").write_bytes(b"\x80\x04N.")  # a bare pickle under the name of an array
-    with pytest.raises(ValueError, match=r"raw.npy cannot be read"):
-        data.load(tmp_path / "raw.npy", sha256(b"\x80\x04N."))
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("a.npy", b"", "cannot be read"),
-        ("a.npy", b"no array", "cannot be read"),
-        ("a.npz", b"PK\x03\x04 no archive", "cannot be read"),
-        ("a.csv", b"a,b\n", "cannot be read.*no data"),
-        ("a.csv", b"a,b\n1,2\n3\n", "cannot be read.*columns"),
-        ("a.csv", b"a,b\n1,two\n", "cannot be read.*two"),
-        ("a.csv", b"a,b\n1,\xff\xfe\n", "cannot be read"),
-        ("a.txt", b"1 2", "wanted .npy, .npz or .csv"),
-    ],
-)
-def test_load_says_what_it_cannot_read(tmp_path, name, content, message):
-    (tmp_path / name).write_bytes(content)
-    with pytest.raises(ValueError, match=f"{name} {message}" if "can" in message else message):
-        data.load(tmp_path / name, sha256(content))
-
-
-def test_load_refuses_what_is_not_numbers(tmp_path):
-    for array in (np.array(["a"]), np.array([1j]), np.zeros(1, dtype=[("a", float)])):
-        checksum = saved(tmp_path / "a.npy", array)
-        with pytest.raises(ValueError, match=r"a\.npy holds .* values; wanted real numbers"):
-            data.load(tmp_path / "a.npy", checksum)
-    checksum = saved(tmp_path / "b.npy", np.ones(2))
-    with pytest.raises(ValueError, match=r"key is 'x'; only a \.npz"):
-        data.load(tmp_path / "b.npy", checksum, key="x")
-
-
-@pytest.mark.parametrize("wrong", ["", "abc", "g" * 64, "0" * 63, "0" * 65, None, 5, b"0" * 64])
-def test_sha256_must_be_a_sha256(tmp_path, wrong):
-    with pytest.raises(ValueError, match=r"sha256 is .*; wanted 64 hexadecimal digits"):
-        data.load(tmp_path / "a.npy", wrong)
-    with pytest.raises(ValueError, match=r"sha256 is .*; wanted 64 hexadecimal digits"):
-        data.fetch("http://127.0.0.1:1/a", tmp_path / "a", wrong)
-
-
-def test_load_names_the_file_that_is_missing(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"missing\.npy does not exist"):
-        data.load(tmp_path / "missing.npy", "0" * 64)
-    with pytest.raises(IsADirectoryError, match="is a folder; wanted a file with sha256"):
-        data.load(tmp_path, "0" * 64)
-
-
-# ------------------------------------------------------------------ fetch
-
-CONTENT = bytes(range(256)) * 2000
-
-
-@pytest.fixture
-def server():
-    """A server on the loopback whose `files` say what it sends; `asked` counts the requests."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            name = self.path.lstrip("/")
-            server.asked[name] += 1
-            if name not in server.files:
-                return self.send_error(404)
-            self.send_response(200)
-            if name.startswith("announced"):  # promises all of it, then sends less
-                self.send_header("Content-Length", str(2 * len(server.files[name])))
-            self.end_headers()
-            if name.startswith("slow"):
-                server.both_asked.wait(timeout=10)
-                server.answer.wait(timeout=10)
-            self.wfile.write(server.files[name])
-            return None
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.url = f"http://127.0.0.1:{server.server_port}/"
-    server.asked = Counter()
-    server.both_asked, server.answer = threading.Barrier(3), threading.Barrier(3)
-    server.files = {
-        "good": CONTENT,
-        "slow": CONTENT,
-        "wrong": CONTENT[::-1],
-        "cut": CONTENT[:1000],
-        "announced-cut": CONTENT[:1000],
-    }
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_fetch_downloads_once(tmp_path, server):
-    path = tmp_path / "new" / "folder" / "file"
-    assert data.fetch(server.url + "good", str(path), sha256(CONTENT)) == path
-    assert path.read_bytes() == CONTENT
-    assert data.fetch(server.url + "good", path, sha256(CONTENT)) == path
-    assert server.asked == {"good": 1}
-    assert list(path.parent.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("name", ["cut", "announced-cut", "wrong", "missing"])
-@pytest.mark.parametrize("before", [None, b"an older file"])
-def test_fetch_that_fails_leaves_everything_as_it_was(tmp_path, server, name, before):
-    path = tmp_path / "file"
-    if before is not None:
-        path.write_bytes(before)
-    kind, reason = (OSError, "404") if name == "missing" else ((OSError, ValueError), "")
-    with pytest.raises(kind, match=f"(?s)file could not be fetched.*{name}.*{reason}"):
-        data.fetch(server.url + name, path, sha256(CONTENT))
-    assert [p.read_bytes() for p in tmp_path.iterdir()] == ([] if before is None else [before])
-
-
-def test_fetch_says_what_came_where_every_mirror_sends_other_bytes(tmp_path, server):
-    with pytest.raises(ValueError) as error:
-        data.fetch([server.url + "cut", server.url + "wrong"], tmp_path / "f", sha256(CONTENT))
-    for part in (
-        "cut",
-        "1000 bytes",
-        "wrong",
-        f"{len(CONTENT)} bytes",
-        f"wanted {sha256(CONTENT)}",
-    ):
-        assert part in str(error.value)
-
-
-def test_fetch_replaces_a_file_that_is_not_the_right_one(tmp_path, server):
-    path = tmp_path / "file"
-    path.write_bytes(b"an older file")
-    data.fetch(server.url + "good", path, sha256(CONTENT))
-    assert path.read_bytes() == CONTENT
-
-
-def test_fetch_tries_the_mirrors_in_order(tmp_path, server):
-    dead = "http://127.0.0.1:1/dead"
-    mirrors = [dead, *(server.url + name for name in ("missing", "wrong", "good", "cut"))]
-    path = data.fetch(mirrors, tmp_path / "file", sha256(CONTENT))
-    assert path.read_bytes() == CONTENT
-    assert list(server.asked) == ["missing", "wrong", "good"]
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_fetch_lists_the_reason_of_each_mirror(tmp_path, server):
-    mirrors = ["http://127.0.0.1:1/dead", server.url + "wrong", "no address"]
-    with pytest.raises(OSError, match=r"(?s)dead: Conn.*wrong: .*wanted.*no address: Invalid"):
-        data.fetch(mirrors, tmp_path / "file", sha256(CONTENT))
-
-
-def test_two_fetches_at_once_do_not_meet(tmp_path, server):
-    path, failures = tmp_path / "file", []
-
-    def fetch():
-        try:
-            data.fetch(server.url + "slow", path, sha256(CONTENT))
-        except Exception as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=fetch) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    server.both_asked.wait(timeout=10)  # neither has had an answer yet: both are under way
-    files = list(tmp_path.iterdir())
-    server.answer.wait(timeout=10)
-    for thread in threads:
-        thread.join()
-    assert not failures
-    assert len(files) == 2  # each writes to a file of its own, and none has the name
-    assert path not in files
-    assert path.read_bytes() == CONTENT
-    assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("wrong", [[], 5, [None], b"http://127.0.0.1:1/"])
-def test_fetch_wants_an_address(tmp_path, wrong):
-    with pytest.raises(TypeError, match=r"url is .*; wanted an address"):
-        data.fetch(wrong, tmp_path / "file", "0" * 64)
-
-
-def test_downloads_are_kept_where_the_environment_says(tmp_path, monkeypatch):
-    monkeypatch.setenv("LFM_CACHE", str(tmp_path / "here"))
-    assert data.cache_folder() == tmp_path / "here"
-    monkeypatch.delenv("LFM_CACHE")
-    assert data.cache_folder().name == "lfm"
-
-
 # ------------------------------------------------------------------ bundled sets
 
 
@@ -288,22 +29,21 @@ def readme_sha256(label: str) -> str:
     return re.search(rf"\| {re.escape(label)} \| ([0-9a-f]{{64}}) \|", README).group(1)
 
 
-@pytest.mark.parametrize("name", list(data._SHA256))
+@pytest.mark.parametrize("name", list(data.SHA256))
 def test_bundled_files_code_and_readme_agree(name):
     found = sha256((data.BUNDLED / name).read_bytes())
-    assert found == data._SHA256[name] == readme_sha256(f"`{name}`")
+    assert found == data.SHA256[name] == readme_sha256(f"`{name}`")
 
 
 def test_no_file_is_bundled_without_being_described():
     files = {path.name for path in data.BUNDLED.iterdir()} - {"README.md"}
-    assert files == set(data._SHA256)
+    assert files == set(data.SHA256)
 
 
-@pytest.mark.parametrize("file", [*data._FULL["mnist"]])
+@pytest.mark.parametrize("file", [*data.FULL_SHA256["mnist"]])
 def test_the_readme_names_the_checksums_of_the_full_sets(file):
-    row = (
-        f"| `{file}-ubyte.gz` | {data._FULL['mnist'][file]} | {data._FULL['fashion-mnist'][file]} |"
-    )
+    mnist, fashion = (data.FULL_SHA256[name][file] for name in ("mnist", "fashion-mnist"))
+    row = f"| `{file}-ubyte.gz` | {mnist} | {fashion} |"
     assert row in README
 
 
@@ -382,6 +122,12 @@ def idx(array) -> bytes:
     return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
 
 
+@pytest.fixture
+def server():
+    with mirror.serving() as server:
+        yield server
+
+
 @pytest.mark.parametrize(("name", "read"), [("mnist", data.mnist), ("fashion-mnist", data.fashion)])
 def test_full_sets_come_from_a_mirror_once(tmp_path, server, monkeypatch, name, read):
     sets = {}
@@ -390,8 +136,8 @@ def test_full_sets_come_from_a_mirror_once(tmp_path, server, monkeypatch, name, 
         sets[f"{part}-labels-idx1"] = np.arange(n) + n
     server.files = {f"{k}-ubyte.gz": gzip.compress(idx(v)) for k, v in sets.items()}
     checksums = {k: sha256(server.files[f"{k}-ubyte.gz"]) for k in sets}
-    monkeypatch.setitem(data._FULL, name, checksums)
-    monkeypatch.setitem(data._MIRRORS, name, ("http://127.0.0.1:1/", server.url))
+    monkeypatch.setitem(data.FULL_SHA256, name, checksums)
+    monkeypatch.setitem(data.MIRRORS, name, ("http://127.0.0.1:1/", server.url))
     monkeypatch.setenv("LFM_CACHE", str(tmp_path))
     for train, part in ((True, "train"), (False, "t10k"), (True, "train")):
         images = read(full=True, train=train)
@@ -403,32 +149,10 @@ def test_full_sets_come_from_a_mirror_once(tmp_path, server, monkeypatch, name, 
 
 
 def test_mirrors_are_folders_and_every_set_has_two():
-    for name, mirrors in data._MIRRORS.items():
+    for name, mirrors in data.MIRRORS.items():
         assert len(mirrors) >= 2
         assert all(re.fullmatch(r"https?://.*/", mirror) for mirror in mirrors)
-        assert len(set(data._FULL[name].values())) == 4
-
-
-GOOD = idx(np.arange(6).reshape(1, 2, 3))
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "wanted an IDX header"),
-        (GOOD[:3], "wanted an IDX header"),
-        (GOOD[:9], "wanted an IDX header"),
-        (b"\0\0\x0d" + GOOD[3:], "wanted an IDX header"),  # float32
-        (b"\0\0\x08\0" + GOOD[4:], "wanted an IDX header"),  # no dimension
-        (GOOD[:-1], r"holds 5 values; its header says \(1, 2, 3\)"),
-        (GOOD + b"\0", r"holds 7 values; its header says \(1, 2, 3\)"),
-        (b"\0\0\x08\x03" + b"\xff" * 12, "holds 0 values; its header says"),  # would overflow
-    ],
-)
-def test_a_faulty_idx_file_is_refused(content, message):
-    np.testing.assert_array_equal(data._parse_idx(GOOD, "good"), [[[0, 1, 2], [3, 4, 5]]])
-    with pytest.raises(ValueError, match=f"some-file.*{message}"):
-        data._parse_idx(content, "some-file")
+        assert len(set(data.FULL_SHA256[name].values())) == 4
 
 
 # ------------------------------------------------------------------ faces

@@ -65,7 +65,8 @@ def test_constraints_pin_every_requirement_at_or_above_its_lower_bound():
 
 def test_a_wheel_holds_every_package_and_every_file_that_is_read():
     packages = sorted(p.parent for p in (ROOT / "lfm").rglob("__init__.py"))
-    assert SETUPTOOLS["packages"] == [".".join(p.relative_to(ROOT).parts) for p in packages]
+    names = [".".join(p.relative_to(ROOT).parts) for p in packages]
+    assert SETUPTOOLS["packages"] == sorted([*names, "lfm.bundled"])  # the data: test_wheel.py
     files = [
         p for p in (ROOT / "lfm").rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc")
     ]

@@ -22,8 +22,9 @@ from scipy.special import expit, logit
 from scipy.stats import gamma, norm
 
 from lfm import checks
-from lfm.checks import exams, shell
+from lfm.checks import exams
 from lfm.checks.questions import filled
+from lfm.engine import files
 
 ROOT = Path(__file__).parent.parent
 NAMES = [t.name for t in exams.templates()]
@@ -486,7 +487,7 @@ def test_a_full_disk_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypat
         if len(calls) == 2:  # the key, after the paper was written whole
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(shell.os, "fsync", full)
+    monkeypatch.setattr(files.os, "fsync", full)
     with pytest.raises(SystemExit, match=r"nothing was written: .*No space left on device"):
         checks.main(["exam", "--seed", "7", "--out", str(tmp_path), "--force"])
     assert len(calls) == 2
@@ -498,7 +499,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path, monkeypatch):
     def refused(path, *args, **kwargs):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(shell, "open", refused, raising=False)
+    monkeypatch.setattr(files, "open", refused, raising=False)
     with pytest.raises(
         SystemExit, match=r"python -m lfm.checks exam: nothing was written: .*denied"
     ):

@@ -108,8 +108,8 @@ def test_what_is_given_to_a_conditional_vae_is_no_pixel():
             rows = np.hstack([pixels, y])
             training.train(v, rows, epochs=2, rng=0, binarise=binarise, progress=False)
         assert torch.equal(weights(vae), weights(other))
-    run = training._Run(conditional(), np.hstack([x, y]), 16, 1e-3, 0, "cpu", None, True, False)
-    drawn = run.batch(torch.arange(16)).numpy()
+    run = training.Run(conditional(), np.hstack([x, y]), 16, 1e-3, 0, "cpu", binarise=True)
+    drawn = run.drawn(run.x[:16], run.generator).numpy()
     assert set(np.unique(drawn[:, :8])) <= {0.0, 1.0}
     np.testing.assert_array_equal(drawn[:, 8:], y[:16].astype(np.float32))
     grey = rng.integers(256, size=(300, 10)).astype(np.uint8)  # in bytes, too
@@ -574,48 +574,6 @@ def test_every_score_takes_a_conditional_vae():
 
 # ------------------------------------------------------------------ two at once, and odd places
 
-RUN = """
-import sys, numpy as np
-from lfm import training, vae
-x = np.random.default_rng(0).random((64, 300))
-model = vae.VAE.dense(300, 2, (1000, 1000), rng=0)
-training.train(model, x, epochs=int(sys.argv[2]), rng=0, checkpoint=sys.argv[1], batch_size=64,
-               progress=False)
-"""
-
-
-def test_a_second_run_does_not_kill_the_first(tmp_path):
-    command = [sys.executable, "-c", RUN, str(tmp_path / "c.lfm")]
-    first = subprocess.Popen([*command, "12"], stderr=subprocess.PIPE, text=True)
-    while first.poll() is None:
-        subprocess.run([*command, "1"], stderr=subprocess.DEVNULL, check=False)
-    assert first.returncode == 0, first.stderr.read()
-    first.stderr.close()
-
-
-def test_bits_stay_bits_in_a_folder_of_shards(tmp_path):
-    bits = np.random.default_rng(0).random((60, 8)) < 0.5
-    for name, x in (("array", bits), ("batches", iter([bits[:30], bits[30:]])),
-                    ("tensor", torch.tensor(bits))):  # fmt: skip
-        shards = data.write_shards(tmp_path / name, x)
-        np.testing.assert_array_equal(np.concatenate(list(shards)), bits)
-        assert next(iter(shards)).dtype == bool
-        assert em.fit(BinaryFactors.init(shards.sample(60, rng=0), 2, rng=0), [bits, bits])
-    mixed = data.write_shards(tmp_path / "mixed", [bits, bits.astype(float)])
-    np.testing.assert_array_equal(next(iter(mixed)), np.vstack([bits, bits]))
-
-
-def test_shards_are_files_that_are_not_hidden(tmp_path):
-    data.write_shards(tmp_path / "x", GEYSER, rows=100)
-    (tmp_path / "x" / "._00000000.npy").write_bytes(b"\0\5\26\7 of another system")
-    (tmp_path / "x" / ".DS_Store").write_bytes(b"x")
-    (tmp_path / "x" / "folder.npy").mkdir()
-    os.symlink(tmp_path / "x" / "00000000.npy", tmp_path / "x" / "00000009.npy")
-    assert len(data.Shards(tmp_path / "x")) == 372
-    os.symlink(tmp_path / "gone.npy", tmp_path / "x" / "00000010.npy")
-    with pytest.raises(ValueError, match=r"00000010\.npy cannot be read"):
-        data.Shards(tmp_path / "x")
-
 
 def test_links_lead_where_they_lead_and_odd_places_are_named(tmp_path, monkeypatch):
     (tmp_path / "disk").mkdir()
@@ -886,7 +844,7 @@ def test_a_run_of_no_epochs_says_so(none, tmp_path, capsys):
 
 def test_a_place_that_cannot_be_written_is_named_before_anything_is_trained(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(training._Run, "one_epoch", lambda *_: pytest.fail("it trained"))
+    monkeypatch.setattr(training.Run, "one_epoch", lambda *_: pytest.fail("it trained"))
     with pytest.raises(SystemExit, match="file"):
         training.main(["--data", "digits", "--checkpoint", str(tmp_path / "file" / "run")])
     data.write_shards(tmp_path / "x", GEYSER)
@@ -944,7 +902,7 @@ def test_ctrl_c_is_one_line(main, tmp_path, monkeypatch, capsys):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training._Run, "forward_and_back", interrupted)
+    monkeypatch.setattr(training.Run, "one_step", interrupted)
     with pytest.raises(SystemExit) as end:
         main(tmp_path)
     assert end.value.code == 130

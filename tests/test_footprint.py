@@ -78,8 +78,8 @@ WANTED = {name.removesuffix("-ubyte.gz"): sha for name, sha in SHA256.items()}
 FETCH = f"""
 import sys
 from lfm import data
-data._MIRRORS = {{"mnist": (sys.argv[1],)}}
-data._FULL = {{"mnist": {WANTED!r}}}
+data.MIRRORS = {{"mnist": (sys.argv[1],)}}
+data.FULL_SHA256 = {{"mnist": {WANTED!r}}}
 try:
     images = data.mnist(full=True)
 except (OSError, ValueError) as error:

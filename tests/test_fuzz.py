@@ -21,7 +21,9 @@ import pytest
 import torch
 
 from lfm import data, distributed, em, training
+from lfm.engine import files
 from lfm.gaussian_mixture import GaussianMixture
+from lfm.scale import mixture_run, sealed
 from lfm.vae import VAE, SharedGaussian
 
 TIMES = int(os.environ.get("LFM_FUZZ", 1))
@@ -234,7 +236,7 @@ def test_damaged_and_hostile_idx_files_are_what_they_say_or_refused():
     for bad in [*hostile, *(good[:n] for n in range(len(good))), *damaged(good, 3, 700 * TIMES)]:
         CASES["IDX"] += 1
         try:
-            array = data._parse_idx(bad, "some-file")
+            array = files.parse_idx(bad, "some-file")
         except ValueError as error:
             assert "some-file" in str(error)  # noqa: PT017 - it may also be an array
         else:
@@ -243,17 +245,20 @@ def test_damaged_and_hostile_idx_files_are_what_they_say_or_refused():
 
 def test_a_file_of_the_cache_that_was_altered_is_fetched_again_or_refused(tmp_path, monkeypatch):
     good = gzip.compress(idx(np.zeros((2, 3, 3))), mtime=0)
-    name = "train-images-idx3"
-    monkeypatch.setitem(data._FULL, "mnist", {name: hashlib.sha256(good).hexdigest()})
-    monkeypatch.setitem(data._MIRRORS, "mnist", ("nowhere://",))
+    labels = gzip.compress(idx(np.zeros(2)), mtime=0)
+    both = {"train-images-idx3": good, "train-labels-idx1": labels}
+    wanted = {name: hashlib.sha256(content).hexdigest() for name, content in both.items()}
+    monkeypatch.setitem(data.FULL_SHA256, "mnist", wanted)
+    monkeypatch.setitem(data.MIRRORS, "mnist", ("nowhere://",))
     monkeypatch.setenv("LFM_CACHE", str(tmp_path))
-    path = tmp_path / "mnist" / f"{name}-ubyte.gz"
+    path, other = (tmp_path / "mnist" / f"{name}-ubyte.gz" for name in both)
     path.parent.mkdir()
+    other.write_bytes(labels)
     for bad in damaged(good, 4, 70 * TIMES):
-        refused(lambda _: data._idx("mnist", name), path, bad, "cache", errors=OSError)
+        refused(lambda _: data.mnist(full=True), path, bad, "cache", errors=OSError)
         assert path.read_bytes() == bad  # it stays as it was
     path.write_bytes(good)
-    assert data._idx("mnist", name).shape == (2, 3, 3)
+    assert data.mnist(full=True).images.shape == (2, 3, 3)
 
 
 # ------------------------------------------------------------------ shards
@@ -301,7 +306,7 @@ def write_vae(path):
 def write_mixture(path):
     model = GaussianMixture.init(X, 2, rng=0)
     fit = em.fit(model, X, max_iter=2)
-    training._write(path, distributed._state(fit.model, list(fit.bounds), {}))
+    sealed.write(path, mixture_run.state(fit.model, list(fit.bounds), {}))
 
 
 SPARE = vae()
@@ -327,15 +332,10 @@ def test_no_damaged_checkpoint_is_loaded(loader):
     for bad in damaged(good, 6, 200 * TIMES):
         refused(load, path, bad, f"{name}, altered")
         assert path.read_bytes() == bad  # and not replaced: it may be of use to somebody
-    head = len(training.MAGIC) + 65
+    head = sealed.HEAD
     for n in [*range(1, head + 20), *range(head + 20, len(good), max(1, len(good) // 30))]:
         refused(load, path, good[:n], f"{name}, cut")
     refused(load, path, b"", f"{name}, cut")
-
-
-def sealed(body: bytes) -> bytes:
-    """Return a body under the right magic and checksum: what an attacker would make."""
-    return training.MAGIC + hashlib.sha256(body).hexdigest().encode() + b"\n" + body
 
 
 def saved(state) -> bytes:
@@ -354,24 +354,24 @@ def test_sealed_pickles_run_no_code(loader, tmp_path):
             "archive/byteorder": b"little",
         }
         for body in (code, zipped(members), saved({"kind": "VAE", "model": Trap(trap)})):
-            refused(load, path, sealed(body), f"{name}, pickles")
+            refused(load, path, sealed.sealed(body), f"{name}, pickles")
     assert not trap.exists()
 
 
 def test_sealed_nonsense_is_refused_or_other_numbers(loader):
     """The checksum is right, and what is inside is not what was saved."""
     name, load, path, good = loader
-    state = training._read(path)
-    head = len(training.MAGIC) + 65
+    state = sealed.read(path)
+    head = sealed.HEAD
     bodies = [b"", b"x", b"PK\5\6" + bytes(18), good, saved(None), saved([]), saved({}), saved(3.0)]
     for key in state:
         bodies.append(saved({k: v for k, v in state.items() if k != key}))
         for value in (None, "nonsense", "3", 7, [], {}, torch.zeros(3), torch.tensor(float("nan"))):
             bodies.append(saved(state | {key: value}))
     for body in bodies:
-        refused_or_read(load, path, sealed(body), f"{name}, nonsense")
+        refused_or_read(load, path, sealed.sealed(body), f"{name}, nonsense")
     for bad in damaged(good[head:], 7, 100 * TIMES):  # altered, and the checksum made to fit
-        refused_or_read(load, path, sealed(bad), f"{name}, resealed")
+        refused_or_read(load, path, sealed.sealed(bad), f"{name}, resealed")
 
 
 def refused_or_read(load, path, content, what):
@@ -390,9 +390,9 @@ def test_what_is_refused_leaves_the_vae_as_it_was(tmp_path):
     path, model = tmp_path / "file.lfm", VAE.dense(3, 1, (4,), rng=5, decoder=SharedGaussian)
     before = {k: v.clone() for k, v in model.state_dict().items()}
     train(path)
-    state = training._read(path)
+    state = sealed.read(path)
     for key in ("model", "optimiser", "generator", "progress", "trace"):
-        path.write_bytes(sealed(saved(state | {key: {}})))
+        path.write_bytes(sealed.sealed(saved(state | {key: {}})))
         for load in (train, training.load) if key == "model" else (train,):
             with pytest.raises(ValueError, match=r"file\.lfm"):
                 load(path, model)

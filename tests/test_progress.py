@@ -117,7 +117,8 @@ def test_a_fit_that_converges_ends_full(screen):
 
 IN_A_NOTEBOOK = """
 import sys
-from lfm import data, em, progress
+from lfm import data, em
+from lfm.engine import progress
 from lfm.gaussian_mixture import GaussianMixture
 kept, progress.DELAY = sys.stderr, {delay}
 x = data.old_faithful()

@@ -4,11 +4,14 @@ Whoever changes one of them breaks somebody's notebook: change this table only w
 arguments may be added behind those that stand here.
 """
 
+import ast
 import importlib
 import inspect
 import subprocess
 import sys
 from dataclasses import fields, is_dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
 
 import pytest
 
@@ -243,6 +246,44 @@ def test_what_the_chapters_before_the_deep_ones_use_does_not_load_torch():
         "x = [[float(i), 1.0] for i in range(9)]\n"
         "few_label_accuracy(x, [i % 2 for i in range(9)], 4, rng=0), match_factors(x, x)\n"
         "assert 'torch' not in sys.modules, 'called'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def imports(path: Path) -> set[str]:
+    """Return the modules of lfm that a file imports when it is imported itself."""
+    tree, found = ast.parse(path.read_text(encoding="utf-8")), set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return {name for name in found if name in FILES}
+
+
+ROOT = Path(lfm.__file__).parent
+FILES = {
+    ".".join(["lfm", *path.relative_to(ROOT).with_suffix("").parts]): path
+    for path in ROOT.rglob("*.py")
+    if path.name != "__init__.py"
+}
+GRAPH = {name: imports(path) for name, path in FILES.items()}
+
+
+def test_imports_go_round_in_no_circle():
+    list(TopologicalSorter(GRAPH).static_order())  # raises CycleError, which names the circle
+
+
+def test_the_subject_does_not_open_the_door_by_itself():
+    subject = [name for name in GRAPH if name.count(".") == 1 and name != "lfm.distributed"]
+    for name in [*subject, *(name for name in GRAPH if name.startswith("lfm.engine."))]:
+        assert not {other for other in GRAPH[name] if other.startswith("lfm.scale.")}, name
+    code = (
+        "import sys, numpy as np; from lfm import data, em, evaluation, training, vae; "
+        "model = vae.VAE.dense(2, 1, (2,), rng=0, decoder=vae.SharedGaussian); "
+        "training.train(model, np.eye(2), epochs=1, batch_size=2, rng=0, device='cpu'); "
+        "assert not [name for name in sys.modules if name.startswith('lfm.scale')]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

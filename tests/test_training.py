@@ -1,7 +1,6 @@
 """Training: what it computes, and that nothing is lost, by real kills and a real full disk."""
 
 import itertools
-import json
 import os
 import signal
 import subprocess
@@ -14,9 +13,9 @@ import pytest
 import torch
 from torch import nn
 
-from lfm import data, training
-from lfm.training import Trace, TrainingDiverged, load, save, train
-from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian, FullGaussian, SharedGaussian
+from lfm import training
+from lfm.training import TrainingDiverged, load, train
+from lfm.vae import VAE, DiagonalGaussian, FullGaussian, SharedGaussian
 
 ROOT = Path(__file__).parent.parent
 RNG = np.random.default_rng(0)
@@ -94,8 +93,8 @@ def test_bytes_are_divided_by_255_and_bits_are_drawn_anew():
     drawn = fit(VAE.dense(6, 2, (16,), rng=0), grey, binarise=True, epochs=1)
     kept = fit(VAE.dense(6, 2, (16,), rng=0), grey, epochs=1)
     assert drawn.bound != kept.bound
-    run = training._Run(VAE.dense(6, 2, rng=0), grey, 200, 1e-3, 0, "cpu", None, True, False)
-    bits = run.batch(torch.arange(200))
+    run = training.Run(VAE.dense(6, 2, rng=0), grey, 200, 1e-3, 0, "cpu", binarise=True)
+    bits = run.drawn(run.x, run.generator)
     assert set(bits.unique().tolist()) == {0.0, 1.0}
     assert bits.mean().item() == pytest.approx(128 / 255, abs=4 * 0.5 / np.sqrt(1200))
 
@@ -171,14 +170,14 @@ def test_an_exploding_loss_stops():
 def test_ctrl_c_keeps_the_last_state(monkeypatch):
     vae, other = gaussian(), gaussian()
     fit(other, epochs=1)
-    step, calls = training._Run.forward_and_back, itertools.count()
+    step, calls = training.Run.one_step, itertools.count()
 
     def interrupted(run):
         if next(calls) == 6:
             raise KeyboardInterrupt
         return step(run)
 
-    monkeypatch.setattr(training._Run, "forward_and_back", interrupted)
+    monkeypatch.setattr(training.Run, "one_step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit(vae)
     assert same(vae, other)
@@ -221,151 +220,6 @@ def test_only_a_vae_is_trained():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="device is 'cuda', and torch sees no GPU"):
             fit(gaussian(), device="cuda")
-
-
-# ------------------------------------------------------------------ checkpoints
-
-
-@pytest.mark.parametrize("binarise", [False, True])
-def test_a_run_in_parts_ends_with_the_weights_of_one_in_whole(tmp_path, binarise):
-    make = (lambda: VAE.dense(6, 2, (16,), rng=0)) if binarise else gaussian
-    x = BITS if binarise else X
-    whole = make()
-    trace = fit(whole, x, epochs=6, binarise=binarise, validation=x[:20])
-    path = tmp_path / "run.lfm"
-    for epochs in (2, 3, 6):
-        part = make()  # with new weights each time: all comes from the file
-        again = fit(
-            part, x, epochs=epochs, binarise=binarise, validation=x[:20], checkpoint=path, rng=0
-        )
-    assert same(whole, part)
-    assert again.bound == trace.bound
-    assert again.validation == trace.validation
-    assert [p.name for p in tmp_path.iterdir()] == ["run.lfm"]
-    assert same(load(path), whole)
-
-
-def test_a_finished_run_is_only_read(tmp_path):
-    path = tmp_path / "run.lfm"
-    vae = gaussian()
-    trace = fit(vae, checkpoint=path)
-    before, other = path.read_bytes(), gaussian(seed=9)
-    assert fit(other, checkpoint=path) == trace
-    assert same(vae, other)
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"batch_size": 16}, "a run with batch_size 32; this run has 16"),
-        ({"lr": 2e-3}, r"a run with lr 0\.001; this run has 0\.002"),
-        ({"x": X + 1}, "a run with other data"),
-        ({"bfloat16": True}, "a run with bfloat16 False"),
-    ],
-)
-def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, message):
-    path = tmp_path / "run.lfm"
-    fit(gaussian(), checkpoint=path)
-    vae, other = gaussian(), gaussian()
-    with pytest.raises(ValueError, match=message):
-        fit(vae, **({"x": X, "checkpoint": path} | change))
-    assert same(vae, other)
-    with pytest.raises(ValueError, match=r"a run with other networks .*n_factors=2.*n_factors=3"):
-        fit(VAE.dense(6, 3, (16,), rng=0, decoder=SharedGaussian), checkpoint=path)
-    save(vae, path)
-    with pytest.raises(ValueError, match="holds a VAE, not a training run"):
-        fit(vae, checkpoint=path)
-
-
-@pytest.mark.parametrize(
-    "decoder", [DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels]
-)
-def test_a_saved_vae_is_loaded_as_it_was(tmp_path, decoder):
-    vae = gaussian(decoder=decoder).double()
-    save(vae, tmp_path / "new" / "vae.lfm")
-    again = load(tmp_path / "new" / "vae.lfm")
-    assert same(vae, again)
-    assert torch.equal(vae.sample(3, rng=0)[0], again.sample(3, rng=0)[0])
-    into = gaussian(seed=5, decoder=decoder).double()
-    assert load(tmp_path / "new" / "vae.lfm", into) is into
-    assert same(vae, into)
-
-
-def test_a_network_of_the_users_own_is_loaded_into_another(tmp_path):
-    def make():
-        return VAE(DiagonalGaussian(nn.Linear(6, 4)), SharedGaussian(nn.Linear(2, 6)), 2)
-
-    vae, other = make(), make()
-    save(vae, tmp_path / "vae.lfm")
-    with pytest.raises(ValueError, match="does not say how its networks are made"):
-        load(tmp_path / "vae.lfm")
-    load(tmp_path / "vae.lfm", other)
-    assert same(vae, other)
-
-
-def test_another_architecture_is_refused_and_left_as_it_was(tmp_path):
-    save(gaussian(), tmp_path / "vae.lfm")
-    wide = VAE.dense(6, 2, (32,), rng=0, decoder=SharedGaussian)
-    before = weights(wide).clone()
-    with pytest.raises(ValueError, match=r"out_features=16.* there and .*out_features=32.* in vae"):
-        load(tmp_path / "vae.lfm", wide)
-    assert torch.equal(before, weights(wide))
-
-
-def test_every_altered_file_is_refused(tmp_path):
-    path = tmp_path / "vae.lfm"
-    save(gaussian(), path)
-    good, rng = path.read_bytes(), np.random.default_rng(0)
-    changed = [good[:n] for n in (0, 1, 17, 81, 82, 83, len(good) // 2, len(good) - 1)]
-    changed += [good + b"\0", good + good, b"\0" + good, good[1:]]
-    for at in [*range(90), *rng.integers(len(good), size=210)]:
-        flipped = bytearray(good)
-        flipped[at] ^= 1 << rng.integers(8)
-        changed.append(bytes(flipped))
-    for content in changed:
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"was altered or cut|is no checkpoint of lfm"):
-            load(path)
-    path.write_bytes(good)
-    load(path)
-
-
-def test_no_code_in_a_file_can_run(tmp_path):
-    class Evil:
-        def __reduce__(self):
-            return os.mkdir, (str(tmp_path / "done"),)
-
-    training._write(tmp_path / "vae.lfm", {"kind": "VAE", "architecture": "null", "model": Evil()})
-    with pytest.raises(ValueError, match="holds more than weights and numbers"):
-        load(tmp_path / "vae.lfm")
-    assert not (tmp_path / "done").exists()
-
-
-def test_what_is_no_file_or_no_vae_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"none\.lfm does not exist"):
-        load(tmp_path / "none.lfm")
-    with pytest.raises(IsADirectoryError, match="is a folder; wanted a file"):
-        load(tmp_path)
-    with pytest.raises(IsADirectoryError, match="is a folder; wanted the name of a file"):
-        save(gaussian(), tmp_path)
-    with pytest.raises(TypeError, match="vae is Linear; wanted a VAE"):
-        save(nn.Linear(2, 2), tmp_path / "vae.lfm")
-
-
-def test_a_failing_write_keeps_what_was_there(tmp_path, monkeypatch):
-    path = tmp_path / "vae.lfm"
-    save(gaussian(), path)
-    before = path.read_bytes()
-
-    def refuse(_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", refuse)
-    with pytest.raises(OSError, match="No space left"):
-        save(gaussian(seed=1), path)
-    assert path.read_bytes() == before
-    assert [p.name for p in tmp_path.iterdir()] == ["vae.lfm"]
 
 
 # ------------------------------------------------------------------ other processes
@@ -442,16 +296,6 @@ def test_a_full_disk_keeps_the_previous_checkpoint_and_leaves_nothing_behind(tmp
     assert {p.name for p in tmp_path.iterdir()} == {"checkpoint.lfm", "vae.lfm", "samples.png"}
 
 
-def test_debris_of_a_kill_is_removed_and_nothing_else(tmp_path):
-    path, old = tmp_path / "run.lfm", tmp_path / f".run.lfm.{'0' * 32}"
-    living = tmp_path / f".run.lfm.{'1' * 32}"  # another run may be writing it just now
-    for part in (old, living, tmp_path / ".run.lfm.notes"):
-        part.write_bytes(b"half")
-    os.utime(old, (time.time() - 2 * training.STALE,) * 2)
-    fit(gaussian(), checkpoint=path)
-    assert {p.name for p in tmp_path.iterdir()} == {"run.lfm", living.name, ".run.lfm.notes"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -463,14 +307,3 @@ def test_debris_of_a_kill_is_removed_and_nothing_else(tmp_path):
 def test_a_mistake_in_the_shell_is_one_line(tmp_path, arguments, message):
     with pytest.raises(SystemExit, match=message):
         training.main(["--data", "digits", "--checkpoint", str(tmp_path / "run"), *arguments])
-
-
-def test_a_checkpoint_says_what_it_is_of(tmp_path):
-    fit(gaussian(), checkpoint=tmp_path / "run.lfm")
-    state = training._read(tmp_path / "run.lfm")
-    assert state["kind"] == "training"
-    about = json.loads(state["about"])
-    assert (about["rows"], about["columns"], about["batch_size"]) == (200, 6, 32)
-    trace = Trace(**json.loads(state["trace"]))
-    assert len(trace.bound) == 3
-    assert data.digits().images.shape[1] == 8  # what the shell's runs above train on

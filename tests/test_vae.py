@@ -15,6 +15,7 @@ from lfm.vae import (
     STD_FLOOR,
     VAE,
     BernoulliPixels,
+    Conditional,
     ConditionalVAE,
     DiagonalGaussian,
     FullGaussian,
@@ -426,3 +427,45 @@ BAD = [
 def test_what_is_wrong_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+# ------------------------------------------------------------------ not what they seem
+
+
+class Tall(FullGaussian):
+    """A kind of the user's own, of which `dense` knows what it is made of."""
+
+
+class Short(DiagonalGaussian):
+    def __init__(self, network):  # takes no floor
+        super().__init__(network)
+
+
+@pytest.mark.parametrize("kind", [Tall, Short, SharedGaussian, DiagonalGaussian, FullGaussian])
+def test_dense_makes_every_kind_of_gaussian(kind):
+    vae = VAE.dense(5, 2, (4,), rng=0, encoder=kind, decoder=kind)
+    assert (vae.encoder.floor, vae.decoder.floor) == (0.0, STD_FLOOR)
+    assert vae.lower_bound(np.zeros((3, 5)), np.zeros((1, 3, 2))).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("kinds", "message"),
+    [
+        ({"encoder": BernoulliPixels}, "encoder is BernoulliPixels; wanted a Gaussian"),
+        ({"encoder": Conditional}, "encoder is Conditional; wanted one of its kinds"),
+        ({"decoder": Conditional}, "decoder is Conditional; wanted one of its kinds"),
+        ({"decoder": nn.Linear}, "decoder is .*Linear.*; wanted a class of lfm.vae"),
+        ({"decoder": SharedGaussian(nn.Linear(2, 5))}, "decoder is Shared(.|\n)*; wanted a class"),
+        ({"decoder": "BernoulliPixels"}, "decoder is 'BernoulliPixels'; wanted a class"),
+    ],
+)
+def test_dense_names_a_kind_that_cannot_be(kinds, message):
+    with pytest.raises(TypeError, match=message):
+        VAE.dense(5, 2, (4,), rng=0, **kinds)
+
+
+def test_a_conditional_vae_is_not_made_of_networks_of_x_alone():
+    with pytest.raises(TypeError, match="make those of a ConditionalVAE with mlp"):
+        ConditionalVAE.dense(5, 2, rng=0)
+    with pytest.raises(TypeError, match="encoder is BernoulliPixels; wanted a Gaussian"):
+        VAE(BernoulliPixels(mlp([5, 2], rng=0)), SharedGaussian(mlp([2, 5], rng=0)), 2)

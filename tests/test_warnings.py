@@ -29,9 +29,6 @@ def stepped():
 
 
 CALLS = (learned, fitted, stepped)
-through_the_loop = pytest.mark.xfail(
-    strict=True, reason="the stack level of HeywoodCase ends at em.py, which calls `learn`"
-)
 
 
 @pytest.mark.parametrize("call", CALLS)
@@ -40,9 +37,7 @@ def test_these_calls_meet_a_heywood_case(call):
         call()
 
 
-@pytest.mark.parametrize(
-    "call", [learned, *(pytest.param(call, marks=through_the_loop) for call in (fitted, stepped))]
-)
+@pytest.mark.parametrize("call", CALLS)
 def test_a_warning_names_the_file_of_the_caller(call):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

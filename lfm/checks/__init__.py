@@ -7,7 +7,8 @@ letter, `check("which-question", "a")`. Everything runs offline, from a fixed se
 
     python -m lfm.checks exam --seed 7
 
-writes an exam with its key: questions whose numbers are drawn from the seed.
+writes an exam with its key: questions whose numbers are drawn from the seed. `contract(model, x)`
+says which promise a model of your own breaks (`promises.py`).
 
 Of each chapter `chapter_00.py` has the exercises and `chapter_00.toml` the quizzes; in `questions`,
 `chapter_01.py` computes the answers of the exam's questions and `chapter_01.toml` has their words.
@@ -56,6 +57,18 @@ def check(name: str, answer: Callable | str) -> Verdict:
         return Verdict(*marking.mark(exercise.registered()[name], answer))
     known = ", ".join(exercises() + quizzes())
     raise ValueError(f"name is {name!r}; wanted one of {known}")
+
+
+def contract(model, x, *, rng=0):
+    """Return a `Report` of the promises of a model and which it breaks on data x (N, D), in words.
+
+    See `lfm.checks.promises`: the bound never falls, and is the bound; exact inference makes it
+    tight, learning leaves nothing to be gained, statistics add up, samples and densities agree.
+    Never raises for what the model does; `TypeError` or `ValueError` for bad data or a bad `rng`.
+    """
+    from lfm.checks import promises  # only here: nothing else in checks needs so much
+
+    return promises.contract(model, x, rng=rng)
 
 
 def exam(

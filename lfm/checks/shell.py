@@ -1,13 +1,11 @@
 """The command `python -m lfm.checks exam`: writes an exam and its key, both or neither."""
 
 import argparse
-import os
 import sys
-import uuid
 from pathlib import Path
 
 from lfm import checks
-from lfm.engine import validate
+from lfm.engine import files, validate
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -44,7 +42,7 @@ def _exam(command: argparse.ArgumentParser, options: argparse.Namespace) -> None
             )
         for path in texts:
             validate.file_to_write(path, "--out")
-        _write(texts)
+        files.write_all({path: text.encode() for path, text in texts.items()})
     except OSError as error:
         raise SystemExit(f"{command.prog}: nothing was written: {error}") from None
     for path in texts:
@@ -59,20 +57,3 @@ def _texts(options: argparse.Namespace) -> dict[Path, str]:
     paper, key = checks.exam(options.seed, chapters, options.questions)
     out = validate.path(options.out, "--out")
     return {out / f"exam-{options.seed}.md": paper, out / f"exam-{options.seed}-key.md": key}
-
-
-def _write(texts: dict[Path, str]) -> None:
-    """Write all files or none: beside their places first, and renamed when all are complete."""
-    mark = f".{uuid.uuid4().hex}.part"
-    parts = {path: path.with_name(path.name + mark) for path in texts}
-    try:
-        for path, text in texts.items():
-            with open(parts[path], "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        for path, part in parts.items():
-            os.replace(part, path)
-    finally:
-        for part in parts.values():
-            part.unlink(missing_ok=True)

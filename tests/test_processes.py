@@ -16,8 +16,10 @@ import pytest
 import torch
 
 from lfm import data, distributed, em, training
-from lfm.factor_analysis import FactorAnalysis, Moments
+from lfm.engine.moments import Moments
+from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
+from lfm.scale import mixture_run, sealed
 from lfm.toy import TwoBells
 from lfm.vae import VAE, BernoulliPixels, SharedGaussian
 
@@ -71,7 +73,7 @@ def mixture(folder, checkpoint, *arguments):
 
 
 def bounds(checkpoint):
-    return training._read(checkpoint)["bounds"].numpy()
+    return sealed.read(checkpoint)["bounds"].numpy()
 
 
 # ------------------------------------------------------------------ the mixture
@@ -216,9 +218,9 @@ def test_bad_data_of_one_process_stop_all_with_its_message(tmp_path):
         np.save(tmp_path / "x" / f"{i}.npy", part)
     model = GaussianMixture.init(x[:300], 6, rng=0)
     about = {"rows": 900, "columns": 4, "components": 6, "prior": False, "seed": 0}
-    about["data"] = distributed._outline(data.Shards(tmp_path / "x"))
+    about["data"] = mixture_run.outline(data.Shards(tmp_path / "x"))
     path = tmp_path / "run.lfm"
-    training._write(path, distributed._state(model, [], about))
+    sealed.write(path, mixture_run.state(model, [], about))
     at = time.monotonic()
     launcher = start(*mixture(tmp_path / "x", path))
     _, err = launcher.communicate(timeout=60)

@@ -1,0 +1,106 @@
+"""What networks take: arrays that are checked, tensors that are not; bytes are grey values."""
+
+import numpy as np
+import torch
+from torch import nn
+
+from lfm.engine import validate
+
+Tensor = torch.Tensor
+
+
+class TakesData(nn.Module):
+    """A model of data (N, D) and K factors, made of networks.
+
+    Of either kind of data, bytes (uint8) are grey values and divided by 255, here as in training
+    and evaluation, and all else is taken as it is. A subclass says `takes_bits` and `n_columns`.
+    """
+
+    n_given = 0  # columns of x that are given to the networks and not explained
+    n_factors: int
+
+    def takes_bits(self) -> bool:
+        """Tell whether what is explained is bits, or grey values as their means."""
+        raise NotImplementedError
+
+    def n_columns(self) -> int | None:
+        """Return how many columns data have, or None where the networks do not say."""
+        raise NotImplementedError
+
+    def taken(self, x, *, bits: bool | None = None) -> Tensor:
+        """Return data (N, D) as a tensor that the networks see; arrays are checked. Raises."""
+        x = self.seen(x if isinstance(x, Tensor) else self.checked(x, bits=bits))
+        if x.ndim != 2 or 0 in x.shape:
+            raise ValueError(f"x has shape {tuple(x.shape)}; wanted (N, D), not empty")
+        self._check_columns(x.shape[1], "x")
+        return x
+
+    def noise(self, x: Tensor, eps) -> Tensor:
+        """Return the noise (S, N, K) for data x (N, D) as a tensor. Raises for other shapes."""
+        eps = self.tensor(eps, "eps")
+        wanted = (len(x), self.n_factors)
+        if eps.ndim != 3 or eps.shape[1:] != wanted or len(eps) == 0:
+            raise ValueError(
+                f"eps has shape {tuple(eps.shape)}; wanted (S, {wanted[0]}, {wanted[1]}): noise "
+                "of its own for each datum"
+            )
+        return eps
+
+    def explained(self, x):
+        """Return the columns of data (N, D) that the model explains."""
+        return x[..., : x.shape[-1] - self.n_given]
+
+    def seen(self, x) -> Tensor:
+        """Return checked data (N, D) as the networks see them, and everybody else should.
+
+        Bytes are grey values, divided by 255; columns that are given, and all other numbers, are
+        taken as they are.
+        """
+        grey = str(x.dtype).removeprefix("torch.") == "uint8"
+        x = self.tensor(x, "x")
+        if not grey:
+            return x
+        given = x[..., x.shape[-1] - self.n_given :]
+        return torch.cat([self.explained(x) / 255, given], -1) if self.n_given else x / 255
+
+    def tensor(self, a, name: str) -> Tensor:
+        """Return numbers as a tensor like the weights. Arrays are checked, tensors are not."""
+        like = next(self.parameters())
+        if isinstance(a, Tensor):
+            return a.to(device=like.device, dtype=like.dtype)
+        a = validate.finite(validate.numeric(a, name), name)
+        a = torch.tensor(a, device=like.device, dtype=like.dtype)
+        if not a.isfinite().all():
+            raise ValueError(f"{name} is too large for {like.dtype}, the numbers of the networks")
+        return a
+
+    def checked(self, x, name: str = "x", *, bits: bool | None = None) -> np.ndarray:
+        """Return data (N, D) as an array that these networks take, in its own dtype, not copied.
+
+        With `bits`, which a decoder of bits has by itself, values are to be from 0 to 1, or bytes.
+        Raises `ValueError` or `TypeError` where the networks do not take them: for values that are
+        not finite, other columns, or bytes that are 0 and 1 only, which would be all but black.
+        """
+        x = validate.data(x, name)
+        self._check_columns(x.shape[1], name)
+        pixels = self.explained(x)
+        if pixels.shape[1] == 0:
+            raise ValueError(f"{name} has {x.shape[1]} columns, all of them given; wanted more")
+        low, high = pixels.min(), pixels.max()
+        if x.dtype == np.uint8 and high == 1 and len(x) > 1:
+            raise ValueError(
+                f"{name} is bytes of 0 and 1; bytes are grey values, divided by 255. Wanted "
+                f"{name}.astype(bool) for bits, or grey values up to 255"
+            )
+        if bits is None:
+            bits = self.takes_bits()
+        if bits and x.dtype != np.uint8 and not (low >= 0 and high <= 1):
+            raise ValueError(f"{name} is from {low:.4g} to {high:.4g}; wanted 0 to 1, for bits")
+        return x
+
+    def _check_columns(self, found: int, name: str) -> None:
+        wanted = self.n_columns()
+        if wanted not in (None, found):
+            raise ValueError(
+                f"{name} has {found} columns, which these networks do not take; wanted {wanted}"
+            )

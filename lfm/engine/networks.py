@@ -1,0 +1,120 @@
+"""What is asked of networks before they are used, and how to look at them without a trace.
+
+Nothing here knows what a network is for; `vae` is any module with the methods of `lfm.vae.VAE`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import nn
+
+from lfm.engine import randomness, validate
+
+Tensor = torch.Tensor
+
+
+def device(name: str) -> torch.device:
+    """Return the device that "auto", "cpu" or "cuda" means here. Raises `ValueError`."""
+    if not isinstance(name, str) or name not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device is {name!r}; wanted 'auto', 'cpu' or 'cuda'")
+    there = torch.cuda.is_available()
+    if name == "cuda" and not there:
+        raise ValueError("device is 'cuda', and torch sees no GPU; wanted 'cpu' or 'auto'")
+    return torch.device("cuda" if name != "cpu" and there else "cpu")
+
+
+def check_weights(vae: nn.Module) -> None:
+    """Raise `ValueError` where a weight is not a number: no data can be blamed for what follows."""
+    for name, weights in [*vae.named_parameters(), *vae.named_buffers()]:
+        if nn.parameter.is_lazy(weights):
+            raise ValueError(
+                f"vae has weights of no size yet in {name}; pass data through it first"
+            )
+        if not weights.isfinite().all():
+            raise ValueError(f"vae has values that are not finite in {name}; load or make it again")
+
+
+@torch.no_grad()
+def rehearse(vae: nn.Module, x: Tensor) -> None:
+    """Raise `ValueError` where networks are unsound, do not learn, or do not take data x (N, D)."""
+    check_weights(vae)
+    if not any(weights.requires_grad for weights in vae.parameters()):
+        raise ValueError("vae has no weights that learn: all are frozen (requires_grad=False)")
+    one = vae.seen(x[:1])
+    eps = torch.zeros(1, 1, vae.n_factors, dtype=one.dtype, device=one.device)
+    try:
+        with evaluating(vae):
+            vae.lower_bound(one, eps)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        raise ValueError(
+            f"x has {x.shape[1]} columns, which these networks do not take: {error}"
+        ) from None
+
+
+def resident(
+    vae: nn.Module, x, name: str, device: torch.device, *, bits: bool, n_columns: int | None = None
+) -> Tensor:
+    """Return data (N, D) on the device: bytes as bytes, all else in the dtype of the weights.
+
+    With `bits` they are to be pixels from 0 to 1, of which bits are drawn. Raises `ValueError` or
+    `TypeError` where the networks do not take them, or D is not `n_columns`.
+    """
+    x = validate.data(x.detach().cpu() if isinstance(x, Tensor) else x, name)
+    if n_columns not in (None, x.shape[1]):
+        raise ValueError(f"{name} has {x.shape[1]} columns; wanted {n_columns}")
+    x = vae.checked(x, name, bits=True if bits else None)
+    if x.dtype == np.uint8:
+        return torch.tensor(x, device=device)
+    dtype = next(vae.parameters()).dtype
+    x = torch.tensor(x, device=device, dtype=dtype)  # a copy: x may be read-only
+    if not x.isfinite().all():
+        raise ValueError(f"{name} is too large for {dtype}, the numbers of the networks")
+    return x
+
+
+@contextmanager
+def modes_kept(vae: nn.Module) -> Iterator[None]:
+    """Put each network back, afterwards, into the mode that it was in: training or not."""
+    modes = [(module, module.training) for module in vae.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+@contextmanager
+def evaluating(vae: nn.Module) -> Iterator[None]:
+    """Use networks as they are after training: no dropout, no statistics of batches."""
+    with modes_kept(vae):
+        vae.eval()
+        yield
+
+
+@contextmanager
+def untouched(vae: nn.Module, device: torch.device) -> Iterator[None]:
+    """Leave no trace in what networks count (their buffers) or draw (torch's random state)."""
+    states, buffers = randomness.get(device), [(b, b.clone()) for b in vae.buffers()]
+    yield
+    randomness.put(device, states)
+    for buffer, before in buffers:
+        buffer.copy_(before)
+
+
+def copied(state):
+    """Return a copy of a state, with every tensor in it, however deep."""
+    if isinstance(state, Tensor):
+        return state.detach().clone()
+    if isinstance(state, dict):
+        return {k: copied(v) for k, v in state.items()}
+    return [copied(v) for v in state] if isinstance(state, list | tuple) else state
+
+
+def out_of_memory(error: RuntimeError, name: str) -> None:
+    """End the process with one line where an error says that there is too little memory."""
+    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+        raise SystemExit(f"{name}: the networks need more memory than there is") from None

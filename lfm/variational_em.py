@@ -199,8 +199,7 @@ class BinaryFactors:
 
     @property
     def _row(self) -> int:
-        # So few data at a time that the tables of all states stay in the second-level cache.
-        return len(self.mean) + 16 * len(self.states)
+        return len(self.mean) + 16 * len(self.states)  # so that tables of states stay in the cache
 
     @cached_property
     def _alone(self) -> Array:

@@ -13,7 +13,13 @@ from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaus
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.toy import TwoBells
-from lfm.variational_bayes import BayesianGaussian, BayesianMixture, MixturePrior, NormalGammaPrior
+from lfm.variational_bayes import (
+    BayesianGaussian,
+    BayesianMixture,
+    MixturePrior,
+    NormalGammaPrior,
+    _kl_dirichlet,
+)
 from lfm.variational_em import BinaryFactors
 
 MEANS = np.array([[0.0, 0.0], [4.0, 1.0], [-1.0, 5.0]])
@@ -295,7 +301,9 @@ class NoDivergence(BayesianMixture):
     """A bound that does not charge for q(π)."""
 
     def lower_bound(self, stats):
-        return super().lower_bound(stats) + self._kl_weights
+        return super().lower_bound(stats) + _kl_dirichlet(
+            self.concentration, self.prior.concentration
+        )
 
 
 class Misprint(BayesianGaussian):

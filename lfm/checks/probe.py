@@ -25,9 +25,17 @@ def parameters(model) -> dict[str, Any]:
     if is_dataclass(model):
         names = [f.name for f in fields(model) if f.init]
     else:
-        names = getattr(model, "_fields", None) or list(signature(type(model)).parameters)
+        names = getattr(model, "_fields", None) or _arguments(type(model))
     values = {name: getattr(model, name) for name in names if hasattr(model, name)}
     return {name: v for name, v in values.items() if _is_real(v) and np.size(v)}
+
+
+def _arguments(kind: type) -> list[str]:
+    """Return the names that a class is made with; of some built in, none are known."""
+    try:
+        return list(signature(kind).parameters)
+    except ValueError:
+        return []
 
 
 def _is_real(value) -> bool:
@@ -42,7 +50,7 @@ def replaced(model, name: str, value: Array) -> Any:
             return replace(model, **{name: value})
         if hasattr(model, "_replace"):
             return model._replace(**{name: value})
-        own = {key: getattr(model, key) for key in signature(type(model)).parameters}
+        own = {key: getattr(model, key) for key in _arguments(type(model))}
         return type(model)(**{**own, name: value})
     except Exception:  # whatever the model says of a value that is none of its own
         return None

@@ -100,8 +100,6 @@ def contract(model, x, *, rng=0) -> Report:
     x, rng = validate.data(x), validate.generator(rng)
     if isinstance(model, type):
         raise TypeError(f"model is the class {model.__name__}; wanted a model, made from it")
-    if not any(callable(getattr(model, name, None)) for name in NEEDED):
-        raise TypeError(f"model is {type(model).__name__}; wanted one with {', '.join(NEEDED)}")
     if len(x) < 3:
         raise ValueError(f"x has {len(x)} row{'s' * (len(x) > 1)}; wanted at least 3")
     case, findings, kept, unchecked = _Case(model, x.copy(), rng), [], [], []

@@ -32,9 +32,9 @@ course: $(READY) ## Set up, then open the course in JupyterLab
 	    $(JUPYTER_ARGS)
 
 # Two workers with two threads each would fight for two cores.
-test-package test-notebooks test-floor bench: export OMP_NUM_THREADS := 1
-test-package test-notebooks test-floor bench: export OPENBLAS_NUM_THREADS := 1
-test-package test-notebooks test-floor bench: export MKL_NUM_THREADS := 1
+test-package test-notebooks test-browser test-floor bench: export OMP_NUM_THREADS := 1
+test-package test-notebooks test-browser test-floor bench: export OPENBLAS_NUM_THREADS := 1
+test-package test-notebooks test-browser test-floor bench: export MKL_NUM_THREADS := 1
 
 test: lint test-package test-notebooks ## Set up, then test the package and every notebook
 

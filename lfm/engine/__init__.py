@@ -2,7 +2,14 @@
 
 validate    checks of arguments, with errors that say what came and what is wanted
 values      frozen values: models and q's that cannot be changed by accident
-quadratic   the scores of Gaussians and the sums that they weigh, in chunks
+constants   every numerical constant of the closed-form models, with its reason
+passes      how data pass through the loop: whole, as sums, or batch by batch
+chunks      rows of data, as many at a time as fit the cache
+quadratic   the scores of Gaussians and the sums that they weigh
+softmax     Bayes' rule for finitely many values, with its entropy
+moments     N, mean and scatter of data
+rounding    what of a variance is rounding
+warn        warnings that name the caller's line
 files       files that are whole or not there, and read with a checksum
 inputs      what networks take: checked arrays, tensors, bytes as grey values
 networks    what is asked of networks before they are used

@@ -81,7 +81,7 @@ class Model(Protocol):
 class OptionalParts(Protocol):
     """What a model may have besides; the loop uses it where it is there."""
 
-    needs_q: bool  # False: `infer` has no use for the old q, so of batches none is kept
+    needs_q: bool  # False: `infer` ignores the old q, so that the q's of batches are not kept
 
     def infer_and_expect(self, x: Array) -> Stats:
         """Return `expect(x, infer(x))` in one pass over x that never holds q whole."""
@@ -89,8 +89,8 @@ class OptionalParts(Protocol):
     def summarise(self, x: Array) -> Any:
         """Return sums that say all of x that the model asks for; `+` joins those of batches.
 
-        The loop then reads x once, and hands them to `infer` and `expect` in place of x. What is
-        such sums already is returned as it is.
+        The loop then reads x once (but not with a `batch_size`), and hands the sums to `infer` and
+        `expect` in place of x. Sums that it returned before are returned as they are.
         """
 
     def rounding(self, stats: Stats) -> float:
@@ -133,16 +133,16 @@ def steps(
 ) -> Iterator[Step]:
     """Yield a `Step` after every half-step, inference first, without end.
 
-    The loop starts from `model` as it is and, where given, from `q`. x is an array (N, D). With
-    `batch_size`, it passes through inference that many rows at a time and q is a list, one for
-    each batch. Or x is itself batches that can be read again and again, a list of arrays or
-    `data.Shards`, of which one at a time is held. q is then None, and memory does not grow with N,
-    where the model infers without the old q: call `model.infer(batch)` when you need the q of a
-    batch. (Factor analysis has one q for all data, and keeps it.) A model that goes on from the
-    old q (`variational_em`) needs a list of them, which takes memory for N × K.
+    The loop starts from `model` as it is and, if its inference goes on from an old q, from `q`. x
+    is an array (N, D). With `batch_size`, it passes through inference that many rows at a time and
+    q is a list, one for each batch. Or x is itself batches that can be read again and again, a list
+    of arrays or `data.Shards`, of which one at a time is held. q is then None, and memory does not
+    grow with N, where the model infers without the old q: call `model.infer(batch)` when you need
+    the q of a batch. (Factor analysis has one q for all data, and keeps it.) A model that goes on
+    from the old q (`variational_em`) needs a list of them, which takes memory for N × K.
 
-    Where this process holds only a part of the data, `total` returns the statistics of all data
-    from those of the part, as `distributed.total` does.
+    Where this process holds only a part of the data, `total` returns the sums of all data from
+    those of the part, as `distributed.total` does: statistics, or what `summarise` returned.
     Raises `BoundDecreased`, and what the model raises for its input.
     """
     data, bound = passes.over(model, x, batch_size, total), -np.inf
@@ -195,7 +195,9 @@ def _risen(old: float, model: Model, stats: Stats, half: str) -> float:
     rounding = constants.ROUNDING * (abs(new) + stats.n)
     if hasattr(model, "rounding"):
         rounding += model.rounding(stats)
-    if not new >= old - rounding:  # also where new is NaN
+    if np.isnan(new) or new == np.inf:
+        raise BoundDecreased(f"after the {half} step the bound is {new}; wanted a number of nats")
+    if new < old - rounding or (new == -np.inf and old > new):
         raise BoundDecreased(
             f"the {half} step lowered the bound from {old:.10g} to {new:.10g} nats; the update or "
             "the bound of this model is wrong"

@@ -5,7 +5,6 @@ What looks at networks imports torch when it is called, so that the chapters bef
 
 from __future__ import annotations  # types of torch are named without loading it
 
-import functools
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.special import entr, rel_entr
 
-from lfm.engine import validate
+from lfm.engine import looking, validate
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.progress import watched
 
@@ -36,8 +35,8 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     regression of one-hot labels on x by least squares (PRML 4.1.3), of least norm where several
     fit; `ridge` is added to the diagonal of its normal equations.
     """
-    x, rng = _float64(x, "x"), validate.generator(rng)
-    labels = _labels_of(labels, len(x))
+    x, rng = validate.double(x, "x"), validate.generator(rng)
+    labels = validate.labels_of(labels, len(x))
     classes, labels = np.unique(labels, return_inverse=True)
     n_labels = validate.count(n_labels, "n_labels", len(classes), len(x) - 1)
     ridge = validate.scalar(ridge, "ridge", 0.0)
@@ -78,7 +77,7 @@ def match_factors(found, truth) -> Match:
 
     It has the largest sum of absolute correlations. A factor that does not vary has correlation 0.
     """
-    found, truth = _float64(found, "found"), _float64(truth, "truth")
+    found, truth = validate.double(found, "found"), validate.double(truth, "truth")
     if len(found) != len(truth) or found.shape[1] < truth.shape[1]:
         raise ValueError(
             f"found has shape {found.shape}; wanted {len(truth)} rows and at least "
@@ -93,56 +92,11 @@ def match_factors(found, truth) -> Match:
 
 # ------------------------------------------------------------------ deep models
 
-# Numbers that a layer may return for what passes through the networks at once.
-CHUNK = 4_000_000
 # Draws of z for each datum in a step that refines its q.
 SAMPLES_A_STEP = 8
 
 
-def _at_rest(function):
-    """Let a function of a VAE see its networks as they are used, whatever mode they are in.
-
-    Without gradients: a function that needs them turns them on.
-    """
-
-    @functools.wraps(function)
-    def wrapped(vae: VAE, *args, **options):
-        import torch
-
-        from lfm.vae import VAE, evaluating
-
-        with torch.no_grad(), evaluating(validate.kind(vae, "vae", VAE)):
-            return function(vae, *args, **options)
-
-    return wrapped
-
-
-def _width(vae: VAE, x: torch.Tensor) -> int:
-    """Return how many numbers the widest layer of the networks makes of one datum."""
-    widest = [x.shape[1], vae.n_factors**2]  # a covariance of factors
-    handles = [
-        module.register_forward_hook(lambda _, __, out: widest.append(_numbers(out)))
-        for module in vae.modules()
-    ]
-    try:
-        p = vae.decoded(vae.encoder(x[:1]).mean, x[:1])
-    finally:
-        for handle in handles:
-            handle.remove()
-    return max(*widest, _numbers(getattr(p, "scale_tril", None)))
-
-
-def _numbers(out) -> int:
-    return out.numel() if hasattr(out, "numel") else 0
-
-
-def _parts(vae: VAE, x, each: int = 1) -> list[slice]:
-    """Return rows of data that may pass through the networks at once, `each` times every datum."""
-    rows = max(1, CHUNK // (each * _width(vae, vae.seen(x[:1]))))
-    return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
-
-
-@_at_rest
+@looking.at_rest
 def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
 
@@ -156,18 +110,18 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     n_samples = validate.count(n_samples, "n_samples")
     generator = torch.Generator(next(vae.parameters()).device)
     generator.manual_seed(validate.torch_seed(rng))
-    result, width = np.empty(len(x)), _width(vae, vae.seen(x[:1]))
-    for part in watched(_parts(vae, x), "weighing samples"):
+    result, width = np.empty(len(x)), looking.width(vae, vae.seen(x[:1]))
+    for part in watched(looking.parts(vae, x), "weighing samples"):
         log_sum = _log_sum_of_weights(vae, vae.seen(x[part]), n_samples, width, generator)
         result[part] = (log_sum - math.log(n_samples)).cpu().numpy()
-    return _sound(vae, result)
+    return looking.sound(vae, result)
 
 
 def _log_sum_of_weights(vae: VAE, x, n_samples: int, width: int, generator) -> torch.Tensor:
     """Return ln Σ_s p(x_n, z_s) / q(z_s | x_n) for data on their device (N,), in float64."""
     import torch
 
-    like, depth = next(vae.parameters()), max(1, CHUNK // (len(x) * width))
+    like, depth = next(vae.parameters()), max(1, looking.CHUNK // (len(x) * width))
     total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=like.device)
     for s in range(0, n_samples, depth):
         shape = (min(depth, n_samples - s), len(x), vae.n_factors)
@@ -177,7 +131,7 @@ def _log_sum_of_weights(vae: VAE, x, n_samples: int, width: int, generator) -> t
     return total
 
 
-@_at_rest
+@looking.at_rest
 def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
 
@@ -185,35 +139,18 @@ def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     threshold = validate.scalar(threshold, "threshold", 0.0)
-    means = _each(vae, x, lambda batch: vae.encoder(batch).mean)
+    means = looking.each(vae, x, lambda batch: vae.encoder(batch).mean)
     return means.var(axis=0) > threshold
 
 
-@_at_rest
+@looking.at_rest
 def reconstruct(vae: VAE, x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
 
     Bytes come back as grey values from 0 to 1, other data in their units; of a `ConditionalVAE`
     the columns that it explains. Raises `ValueError` for data that the networks do not take.
     """
-    return _each(vae, x, lambda batch: vae.decoded(vae.encoder(batch).mean, batch).mean)
-
-
-def _each(vae: VAE, x, work) -> Array:
-    """Return what networks make of data (N, D), float64, chunk by chunk."""
-    x = vae.checked(x, bits=False)
-    parts = [work(vae.seen(x[part])).double().cpu().numpy() for part in _parts(vae, x)]
-    return _sound(vae, np.concatenate(parts))
-
-
-def _sound(vae: VAE, result):
-    """Return what networks made of data, or say that they cannot have been made for such data."""
-    if not np.isfinite(np.asarray(result)).all():
-        from lfm.training import check_weights
-
-        check_weights(vae)
-        raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")
-    return result
+    return looking.each(vae, x, lambda batch: vae.decoded(vae.encoder(batch).mean, batch).mean)
 
 
 class Gaps(NamedTuple):
@@ -234,7 +171,7 @@ class Gaps(NamedTuple):
         return self.best - self.network
 
 
-@_at_rest
+@looking.at_rest
 def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
 
@@ -250,7 +187,7 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
     reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
     grid, log_prior = _prior_on_a_grid(at, vae.n_factors, like=vae.seen(x[:1]))
-    size = max(1, CHUNK // (4 * _width(vae, vae.seen(x[:1]))))
+    size = max(1, looking.CHUNK // (4 * looking.width(vae, vae.seen(x[:1]))))
     rows = max(1, size // len(grid))
     # Sums go to one array that is there before: what is kept between chunks splits the memory.
     total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=grid.device)
@@ -260,7 +197,7 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
         for z, prior in zip(grid.split(depth), log_prior.split(depth), strict=True):
             log_joint = vae.log_likelihood(z[:, None], batch).double() + prior[:, None]
             torch.logaddexp(sums, torch.logsumexp(log_joint, 0), out=sums)
-    return _sound(vae, total.cpu().numpy())
+    return looking.sound(vae, total.cpu().numpy())
 
 
 def _prior_on_a_grid(at: Array, k: int, like) -> tuple[torch.Tensor, torch.Tensor]:
@@ -273,7 +210,7 @@ def _prior_on_a_grid(at: Array, k: int, like) -> tuple[torch.Tensor, torch.Tenso
     return torch.as_tensor(grid).to(like), torch.as_tensor(log_prior, device=like.device)
 
 
-@_at_rest
+@looking.at_rest
 def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
     """Return ln p(x) by a grid, the bound of the best Gaussian q, and that of the network's q.
 
@@ -289,7 +226,7 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     log_prob = log_prob_on_a_grid(vae, x)
-    parts = _parts(vae, x, each=4 * SAMPLES_A_STEP)  # layers are kept for the way back
+    parts = looking.parts(vae, x, each=4 * SAMPLES_A_STEP)  # layers are kept for the way back
     found = []
     with progress_bar(steps * len(parts), desc="refining q") as bar:
         for part in parts:
@@ -299,7 +236,8 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
                 best = _refined(vae, batch, q, full, steps, generator, bar)
             eps = _noise(n_samples, batch, vae.n_factors, generator)
             found.append([_bound_of(vae, r, batch, eps) for r in (best, q)])
-    best, network = (_sound(vae, np.concatenate(bounds)) for bounds in zip(*found, strict=True))
+    pairs = zip(*found, strict=True)
+    best, network = (looking.sound(vae, np.concatenate(bounds)) for bounds in pairs)
     return Gaps(log_prob, best, network)
 
 
@@ -331,7 +269,7 @@ def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> Multiv
 
 def _bound_of(vae: VAE, q, x, eps) -> Array:
     """Return the bound (N,) of q for data x, estimated by noise eps (S, N, K), a part at a time."""
-    depth, total = max(1, CHUNK // (len(x) * _width(vae, x))), 0.0
+    depth, total = max(1, looking.CHUNK // (len(x) * looking.width(vae, x))), 0.0
     for part in eps.split(depth):
         explained, divergence = vae.terms_of(q, x, part)
         total = total + len(part) * explained.double()
@@ -352,7 +290,7 @@ class KLSplit(NamedTuple):
     dimension_wise: float  # of each code's distribution from the prior
 
 
-@_at_rest
+@looking.at_rest
 def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     """Return what the divergence is made of, over the data x (N, D), for a diagonal q.
 
@@ -364,15 +302,15 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     import torch
 
     x = vae.checked(x, bits=False)
-    qs = [vae.encoder(vae.seen(x[part])) for part in _parts(vae, x)]
+    qs = [vae.encoder(vae.seen(x[part])) for part in looking.parts(vae, x)]
     if isinstance(qs[0], torch.distributions.MultivariateNormal):
         raise ValueError("vae has an encoder with a full covariance; wanted a diagonal one")
     mean, std = (torch.cat([getattr(q, a) for q in qs]).double().cpu() for a in ("mean", "stddev"))
-    _sound(vae, mean)
-    _sound(vae, std.log())  # nor is it 0
+    looking.sound(vae, mean)
+    looking.sound(vae, std.log())  # nor is it 0
     eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
     z = mean + std * eps
-    rows = torch.arange(len(z)).split(max(1, CHUNK // mean.numel()))
+    rows = torch.arange(len(z)).split(max(1, looking.CHUNK // mean.numel()))
     return KLSplit(*torch.cat([_split(z, mean, std, part) for part in rows], 1).mean(1).tolist())
 
 
@@ -409,7 +347,7 @@ def mutual_information(codes, factors, *, bins: int = 20) -> Array:
     nothing depends on scale or on any increasing transformation. Independent ones have about
     (bins - 1)² / 2N, not 0.
     """
-    codes, factors = _aligned(codes, factors)
+    codes, factors = validate.aligned(codes, factors)
     bins = validate.count(bins, "bins", 2, len(codes))
     a = [_labels(column, bins) for column in codes.T]
     b = [_labels(column, bins) for column in factors.T]
@@ -422,7 +360,7 @@ def mutual_information_gap(codes, factors, *, bins: int = 20) -> float:
     (I₁ - I₂) / H of each factor, between 0 and 1; factors that do not vary are left out.
     Source: Chen, Li, Grosse and Duvenaud 2018, Isolating sources of disentanglement.
     """
-    codes, factors = _aligned(codes, factors)
+    codes, factors = validate.aligned(codes, factors)
     information = mutual_information(codes, factors, bins=bins)
     if len(information) < 2:
         raise ValueError(f"codes has {len(information)} column; wanted at least 2, for a gap")
@@ -442,7 +380,7 @@ def dci(codes, factors) -> DCI:
     is for that, the second for R². Factors that do not vary are left out: their importance is 0.
     Source: Eastwood and Williams 2018, there with other regressors.
     """
-    codes, factors = _aligned(codes, factors)
+    codes, factors = validate.aligned(codes, factors)
     if len(codes) < 2 * codes.shape[1] + 4:
         raise ValueError(f"codes has {len(codes)} rows; wanted {2 * codes.shape[1] + 4} or more")
     half = len(codes) // 2
@@ -485,9 +423,11 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
     and their own attributes first: a judge that cannot read those says nothing. With on and off as
     1 and 0 a tolerance of 0.5 means the right side. Bytes are grey values, divided by 255.
     """
-    images, ordered = _aligned(_grey(images, "images"), ordered, "images", "ordered")
-    x = _grey(judge_images, "judge_images")
-    x, y = _aligned(x, judge_attributes, "judge_images", "judge_attributes")
+    images, ordered = validate.aligned(
+        validate.grey(images, "images"), ordered, "images", "ordered"
+    )
+    x = validate.grey(judge_images, "judge_images")
+    x, y = validate.aligned(x, judge_attributes, "judge_images", "judge_attributes")
     if x.shape[1] != images.shape[1] or y.shape[1] != ordered.shape[1]:
         raise ValueError(
             f"judge_images, judge_attributes have {x.shape[1]}, {y.shape[1]} columns; wanted "
@@ -511,8 +451,8 @@ def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
     labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N. Where more are
     equally near than are wanted, each of them counts in part.
     """
-    codes = _float64(codes, "codes")
-    labels = _labels_of(labels, len(codes))
+    codes = validate.double(codes, "codes")
+    labels = validate.labels_of(labels, len(codes))
     n = validate.count(n_neighbours, "n_neighbours", 1, len(codes) - 1)
     places, at, sizes = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
     labels = np.unique(labels, return_inverse=True)[1][np.argsort(at.ravel(), kind="stable")]
@@ -541,31 +481,6 @@ def _alike(label: int, sure: Array, tied: Array, n: int) -> float:
         return n * ((tied == label).sum() - 1) / (len(tied) - 1)
     part = (n + 1 - len(sure)) / len(tied)
     return (sure == label).sum() - 1 + part * (tied == label).sum()
-
-
-def _float64(a, name: str) -> Array:
-    """Return data (N, D) in double precision: means of float32 would be float32."""
-    return validate.data(a, name).astype(np.float64)
-
-
-def _grey(a, name: str) -> Array:
-    """Return images (N, D); of bytes, what the networks of a VAE see of them."""
-    a = validate.data(a, name)
-    return a / 255 if a.dtype == np.uint8 else a
-
-
-def _labels_of(labels, n: int) -> Array:
-    labels = validate.finite(validate.numeric(labels, "labels"), "labels")
-    if labels.shape != (n,):
-        raise ValueError(f"labels has shape {labels.shape}; wanted ({n},), one for each datum")
-    return labels
-
-
-def _aligned(a, b, first: str = "codes", second: str = "factors") -> tuple[Array, Array]:
-    a, b = _float64(a, first), _float64(b, second)
-    if len(a) != len(b):
-        raise ValueError(f"{second} has {len(b)} rows; wanted {len(a)}, as {first} has")
-    return a, b
 
 
 def _labels(values: Array, bins: int) -> Array:

@@ -1,7 +1,8 @@
 """Expectation maximization with a discrete latent factor: the Gaussian mixture.
 
 z ~ Categorical(π), x | z=k ~ N(μ_k, Σ_k). Given θ, the posterior of z_n is K numbers by Bayes'
-rule, so inference is exact and L = ln p(X). Given q, θ is a weighted mean and covariance.
+rule, so inference is exact and L = ln p(X). Given q, θ is each component's share of the data, and
+their weighted mean and covariance.
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +48,10 @@ class MixtureStats(Stats):
         return self.rxx - (cross + cross.mT)
 
     def means(self, otherwise: Array) -> Array:
-        """Return x̄_k (K, D); for a component without data, what stands in `otherwise`."""
+        """Return the weighted means Σ_n r_nk x_n / N_k (K, D).
+
+        A component without data has none: its row is that of `otherwise` (K, D).
+        """
         return np.where(_used(self.r), self.origin + self.rx / _safe(self.r), otherwise)
 
     def var(self) -> Array:
@@ -59,9 +63,9 @@ class MixtureStats(Stats):
         return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
-        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, may be rounding."""
+        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, is rounding."""
         terms = np.abs(precs * self.scatter(means)).sum()
-        far = constants.EPS * np.abs(means)  # means far from 0 are stored to so much
+        far = constants.EPS * np.abs(means)  # so exactly is a mean stored
         stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
         return float(8 * (constants.EPS * terms + stored))
 
@@ -71,7 +75,7 @@ class GaussianMixture:
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
     With a prior on the Σ_k the objective, and so every bound, is ln p(X | θ) + ln p(Σ).
-    Raises `ValueError` or `TypeError` for parameters that are not those of a mixture.
+    Raises `ValueError` or `TypeError` for parameters that no mixture can have.
     Source: PRML 9.2.
     """
 
@@ -79,7 +83,7 @@ class GaussianMixture:
     means: Array = array("K", "D")  # μ
     covs: Array = covariances("K", "D", "D")  # Σ
     prior: InverseWishart | None = instance(InverseWishart, optional=True)
-    needs_q = False  # the posterior is exact
+    needs_q = False  # `infer` does not start from an old q: the posterior is exact
 
     def _check(self):
         if self.prior is not None:
@@ -91,9 +95,9 @@ class GaussianMixture:
     ) -> "GaussianMixture":
         """Return a starting point: centres by K-means, and one covariance for all components.
 
-        That covariance is the scatter within the clusters plus one datum's worth of the scatter
-        of all data, so it is singular only where the data are: then `DegenerateComponent` says
-        to pass a prior.
+        That covariance is the scatter within the clusters, plus one datum's worth of the scatter
+        of all data, plus the prior's scale where there is one. So it is singular only if the data
+        are; `DegenerateComponent` then says to pass a prior.
         """
         x = validate.data(x)
         if prior is not None:
@@ -106,7 +110,7 @@ class GaussianMixture:
         within = (x - centres[labels]).T @ (x - centres[labels])
         cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
         if prior is None and (flaw := collapse(cov, x.mean(axis=0, dtype=np.float64), 0.0)):
-            raise DegenerateComponent(_collapsed("the data", flaw))
+            raise DegenerateComponent(_advice("the data", flaw))
         return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
 
     def infer(self, x, q=None) -> Categorical:
@@ -114,11 +118,10 @@ class GaussianMixture:
 
         Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
         """
-        x = validate.data(x, n_columns=self.means.shape[1])
-        return Categorical(self._log_joint.over(x, softmax))  # over k of ln π_k N(x; μ_k, Σ_k)
+        return Categorical(softmax(self.log_joint(x), axis=1))
 
     def expect(self, x, q: Categorical) -> MixtureStats:
-        """Return N_k, Σ r x and Σ r x xᵀ, summed over data, and H[q].
+        """Return N_k, Σ r y and Σ r y yᵀ, summed over data, and H[q], with y = x - origin_k.
 
         Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
         """
@@ -127,23 +130,24 @@ class GaussianMixture:
     def infer_and_expect(self, x) -> MixtureStats:
         """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
         x = validate.matrix(x, n_columns=self.means.shape[1])
-        scatter = 0.0 if self.prior is None else self.prior.scale
-        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, scatter))
+        psi = 0.0 if self.prior is None else self.prior.scale  # which keeps small ones regular
+        return MixtureStats(len(x), *self._scores.posterior_sums(x, psi))
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
-        """Return the mixture with the weighted moments: π_k = N_k/N, μ_k, Σ_k.
+        """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
 
         Eq. mixture-learning; with a prior Eq. mixture-map, the maximum a posteriori. Raises
         `DegenerateComponent` where a component has collapsed and there is no prior.
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
         n_k, means = stats.r, stats.means(otherwise=self.means)
-        scatter = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
+        S = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
         if self.prior is None:
-            covs = scatter / _safe(n_k)[:, :, None]
-            _refuse_collapse(stats, means, covs)
+            _refuse_empty(n_k)
+            covs = S / n_k[:, None, None]
+            _refuse_singular(stats, means, covs)
         else:
-            covs = self.prior.update(scatter, n_k)
+            covs = self.prior.update(S, n_k)  # (S_k + Ψ) / (N_k + ν + D + 1)
         return replace(self, weights=n_k / n_k.sum(), means=means, covs=covs)
 
     def lower_bound(self, stats: MixtureStats) -> float:
@@ -152,33 +156,40 @@ class GaussianMixture:
         Eq. sufficient-statistics: it needs no data. After exact inference L = ln p(X | θ).
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        return self._log_joint.expected(stats) + stats.entropy + self.log_prior()
+        S, joint = stats.scatter(self.means), self._scores
+        log_joint = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # Σ_k tr(Λ_k S_k)
+        return float(log_joint + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
-        """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        """Return how much of the bound may be rounding, nats: more for thin covariances."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        return stats.rounding(self.means, self._log_joint.precs)
+        return stats.rounding(self.means, self._scores.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
         return 0.0 if self.prior is None else float(self.prior.log_prob(self.covs).sum())
 
+    def log_joint(self, x) -> Array:
+        """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
+        x = validate.data(x, n_columns=self.means.shape[1])
+        return self._scores.of(x)
+
     def log_prob(self, x) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
         x = validate.data(x, n_columns=self.means.shape[1])
-        return self._log_joint.over(x, logsumexp)
+        return self._scores.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
 
     def sample(self, n: int, *, rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         n, rng = validate.count(n, "n"), validate.generator(rng)
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z] + np.einsum("nij,nj->ni", self._log_joint.chols[z], noise)
+        x = self.means[z] + np.einsum("nij,nj->ni", self._scores.chols[z], noise)
         return x, z
 
     @cached_property
-    def _log_joint(self) -> Quadratic:
-        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k)."""
+    def _scores(self) -> Quadratic:
+        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k) of any x."""
         pi, chols = self.weights, np.linalg.cholesky(self.covs)
         log_weights = np.log(pi, where=pi > 0, out=np.full(len(pi), constants.LOG_ZERO))
         log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
@@ -187,10 +198,10 @@ class GaussianMixture:
 
 
 def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
-    """Return N_k, Σ r x, Σ r x xᵀ and H[q] for data x (N, D) and any q over K components.
+    """Return N_k, Σ r y, Σ r y yᵀ and H[q] for data x (N, D) and any q over K components.
 
-    They are taken about the weighted means, where no digits cancel; for a component without data
-    about that of `means` (K, D).
+    y = x - origin_k, where origin_k is the weighted mean, so that no digits cancel; for a component
+    without data it is its row of `means` (K, D).
     """
     x = validate.data(x, n_columns=means.shape[1])
     r = validate.probs_of(q, Categorical, (len(x), len(means)))  # (N, K)
@@ -243,13 +254,13 @@ def _nearest(y: Array, centres: Array) -> Array:
 
 
 def _squared_distances(y: Array, centres: Array) -> Array:
-    """Return ‖y_n - c_k‖², shape (N, K); never below 0, where rounding would put it."""
+    """Return ‖y_n - c_k‖², shape (N, K), and 0 where rounding would make it negative."""
     squares = np.square(y).sum(axis=1)[:, None] - 2 * y @ centres.T + np.square(centres).sum(axis=1)
     return np.maximum(squares, 0.0)
 
 
 def _used(n_k: Array) -> Array:
-    """Tell, in a column (K, 1), which components have data."""
+    """Return, as a column (K, 1), which components have data."""
     return (n_k > constants.TINY)[:, None]
 
 
@@ -263,18 +274,22 @@ def _check_prior(prior: InverseWishart, d: int) -> None:
         raise ValueError(f"prior has a scale of {len(prior.scale)} dimensions; wanted {d}")
 
 
-def _refuse_collapse(stats: MixtureStats, means: Array, covs: Array) -> None:
-    """Raise `DegenerateComponent` where a component has no data, or a singular covariance."""
-    used = _used(stats.r)
+def _refuse_empty(n_k: Array) -> None:
+    """Raise `DegenerateComponent` where a component has no data."""
+    used = _used(n_k)
     if not used.all():
-        raise DegenerateComponent(_collapsed(int(used.argmin()), "is left without data"))
+        raise DegenerateComponent(_advice(int(used.argmin()), "is left without data"))
+
+
+def _refuse_singular(stats: MixtureStats, means: Array, covs: Array) -> None:
+    """Raise `DegenerateComponent` where a covariance is singular to working precision."""
     spread = np.sqrt(stats.var())
     for k, cov in enumerate(covs):
         if flaw := collapse(cov, means[k], spread):
-            raise DegenerateComponent(_collapsed(k, flaw))
+            raise DegenerateComponent(_advice(k, flaw))
 
 
-def _collapsed(name, what: str) -> str:
+def _advice(name, what: str) -> str:
     name = f"component {name}" if isinstance(name, int) else name
     return (
         f"{name} {what}: its covariance is singular and the likelihood unbounded. Pass "

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import torch
 
-from lfm.engine import constants, validate
+from lfm.engine import constants, inputs, validate
 
 Tensor = torch.Tensor
 Function = Callable[[Tensor], Tensor]
@@ -39,7 +39,7 @@ def monte_carlo(values) -> Estimate:
 
     Eq. monte-carlo: the error falls like 1/√S, whatever the dimension of what was sampled.
     """
-    values = _tensor(values, "values")
+    values = inputs.double(values, "values")
     if values.ndim == 0 or len(values) < 2 or values.numel() == 0:
         raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples")
     if values.abs().max() > constants.LARGEST:
@@ -53,7 +53,7 @@ def sample(mean, scale, eps) -> Tensor:
     `scale` is a factor of the covariance, L Lᵀ = Σ, and not Σ: standard deviations (K,) where it is
     diagonal, else its lower Cholesky factor (K, K). Raises `ValueError` or `TypeError` for others.
     """
-    return _moved(*_gaussian(mean, scale, eps))
+    return _moved(*inputs.gaussian(mean, scale, eps))
 
 
 def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
@@ -63,10 +63,10 @@ def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
     returns (S,), row by row; it must be continuous and have a slope almost everywhere, or the
     average is wrong. Raises `ValueError` where f is not a differentiable function of z.
     """
-    mean, scale, eps = _gaussian(mean, scale, eps)
+    mean, scale, eps = inputs.gaussian(mean, scale, eps)
     z = _moved(mean, scale, eps).requires_grad_()
     with torch.enable_grad():
-        values = _values(f, z)
+        values = inputs.values_of(f, z)
         if not values.requires_grad:
             raise ValueError("f(z) has no gradient in z; the pathwise estimator needs one")
         (slope,) = torch.autograd.grad(values.sum(), z)  # ∂f/∂z (S, K)
@@ -82,12 +82,12 @@ def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None =
     `baseline` takes the values of f (S,) and returns b, one number or (S,). Since E[∇ ln q] = 0
     any b leaves the average as it is, if b_s does not depend on z_s: `leave_one_out` is such a one.
     """
-    mean, scale, eps = _gaussian(mean, scale, eps)
-    values = _values(f, _moved(mean, scale, eps)).detach()
+    mean, scale, eps = inputs.gaussian(mean, scale, eps)
+    values = inputs.values_of(f, _moved(mean, scale, eps)).detach()
     if baseline is not None and not callable(baseline):
         raise TypeError(f"baseline is {type(baseline).__name__}; wanted a function of the values")
     if baseline is not None:
-        values = values - _tensor(baseline(values), "what baseline returned")
+        values = values - inputs.double(baseline(values), "what baseline returned")
     if scale.ndim == 1:
         score_mean, score_scale = eps / scale, (eps**2 - 1) / scale
         return Gradient(values[:, None] * score_mean, values[:, None] * score_scale)
@@ -99,7 +99,7 @@ def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None =
 
 def leave_one_out(values) -> Tensor:
     """Return for each of S values the mean of the others, (S,): a baseline that does not bias."""
-    values = _tensor(values, "values")
+    values = inputs.double(values, "values")
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples (S,)")
     return (values.sum() - values) / (len(values) - 1)
@@ -111,63 +111,12 @@ def minibatch_sum(values, n: int) -> Tensor:
     Eq. minibatch, for batches drawn uniformly. A term that stands once for all data, such as the
     divergence of a global factor, is no part of it.
     """
-    values = _tensor(values, "values")
+    values = inputs.double(values, "values")
     if values.ndim == 0 or len(values) == 0:
         raise ValueError(f"values has shape {tuple(values.shape)}; wanted (B, ...), not empty")
     n = validate.count(n, "n", len(values))
     return n / len(values) * values.sum(0)
 
 
-def _tensor(a, name: str) -> Tensor:
-    try:
-        if not isinstance(a, Tensor):
-            plain = _plain(a, name)
-            a = torch.tensor(plain)  # of a list, in single precision
-            a = a if a.is_complex() else torch.tensor(plain, dtype=torch.float64)
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"{name} cannot be made a tensor: {error}") from None
-    if a.is_complex():
-        raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers")
-    a = a.to(torch.float64)
-    if not a.isfinite().all():
-        raise ValueError(f"{name} has values that are not finite")
-    return a
-
-
-def _plain(a, name: str):
-    return validate.numeric(a, name) if hasattr(a, "__array__") else a
-
-
-def _gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:
-    mean, scale, eps = (
-        _tensor(a, name).detach() for a, name in ((mean, "mean"), (scale, "scale"), (eps, "eps"))
-    )
-    if mean.ndim != 1 or len(mean) == 0:
-        raise ValueError(f"mean has shape {tuple(mean.shape)}; wanted (K,)")
-    k = len(mean)
-    if tuple(scale.shape) not in ((k,), (k, k)):
-        raise ValueError(f"scale has shape {tuple(scale.shape)}; wanted ({k},) or ({k}, {k})")
-    diagonal = scale if scale.ndim == 1 else scale.diagonal()
-    if (diagonal < torch.finfo(diagonal.dtype).tiny).any():
-        raise ValueError(f"scale has {diagonal.min():.6g} on its diagonal; wanted all > 0")
-    if scale.ndim == 2 and (scale.triu(1) != 0).any():
-        raise ValueError("scale is not lower triangular; wanted the Cholesky factor of Σ, not Σ")
-    if eps.ndim != 2 or eps.shape[1] != k or len(eps) == 0:
-        raise ValueError(f"eps has shape {tuple(eps.shape)}; wanted (S, {k}), one row a sample")
-    return mean, scale, eps
-
-
 def _moved(mean: Tensor, scale: Tensor, eps: Tensor) -> Tensor:
     return mean + (eps * scale if scale.ndim == 1 else eps @ scale.T)
-
-
-def _values(f: Function, z: Tensor) -> Tensor:
-    if not callable(f):
-        raise TypeError(f"f is {type(f).__name__}; wanted a function of z")
-    values = f(z)
-    if not isinstance(values, Tensor) or values.shape != (len(z),):
-        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
-        raise ValueError(f"f returned {found}; wanted a tensor ({len(z)},), one value a sample")
-    if not values.isfinite().all():
-        raise ValueError("f returned values that are not finite")
-    return values

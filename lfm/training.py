@@ -6,7 +6,7 @@ The loop is `Run.one_epoch`, its step `Run.one_step`; `train` is what you call. 
 and noise live on the device, a CPU or a GPU. All that is random comes from one generator of the
 run's own, whose state is in the checkpoint: a run that was killed goes on to the very same weights.
 How files are kept, how a GPU replays the step and how several processes share it is behind the
-door `scale`; the loop does not know of it.
+door `scale`.
 """
 
 import time

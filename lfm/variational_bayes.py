@@ -314,7 +314,7 @@ class BayesianMixture:
         Eq. bayesian-mixture: ln r_nk = E[ln π_k] + ½E[ln|Λ_k|] - ½E[(x-μ)ᵀΛ(x-μ)] + const.
         """
         x = validate.data(x, n_columns=self.means.shape[1])
-        return Categorical(self._log_joint.over(x, softmax))  # over k of that expectation
+        return Categorical(softmax(self._scores.of(x), axis=1))
 
     def expect(self, x, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
@@ -323,7 +323,7 @@ class BayesianMixture:
     def infer_and_expect(self, x) -> MixtureStats:
         """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
         x = validate.matrix(x, n_columns=self.means.shape[1])
-        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, self.prior.scale))
+        return MixtureStats(len(x), *self._scores.posterior_sums(x, self.prior.scale))
 
     def learn(self, stats: MixtureStats) -> "BayesianMixture":
         """Return the best q(π, μ, Λ) for this q(Z): posterior = prior + statistics.
@@ -352,12 +352,14 @@ class BayesianMixture:
         """
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
         kl = _kl_dirichlet(self.concentration, self.prior.concentration) + self._kl_components
-        return self._log_joint.expected(stats) + stats.entropy - kl
+        S, joint = stats.scatter(self.means), self._scores
+        log_joint = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)
+        return float(log_joint + stats.entropy - kl)
 
     def rounding(self, stats: MixtureStats) -> float:
-        """Return how much of the bound may be rounding, nats: it grows as covariances thin out."""
+        """Return how much of the bound may be rounding, nats: more for thin covariances."""
         validate.statistics(stats, MixtureStats, rx=self.means.shape)
-        return stats.rounding(self.means, self._log_joint.precs)
+        return stats.rounding(self.means, self._scores.precs)
 
     def log_prob(self, x) -> Array:
         """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).
@@ -407,7 +409,7 @@ class BayesianMixture:
         return digamma(halves).sum(axis=1) + d * np.log(2) - log_dets
 
     @cached_property
-    def _log_joint(self) -> Quadratic:
+    def _scores(self) -> Quadratic:
         """E_q[ln p(x, z=k | π, μ, Λ)] as quadratic scores."""
         d = self.means.shape[1]
         log_normal = 0.5 * (self._expected_log_dets - d * LOG_2PI - d / self.strengths)
@@ -418,7 +420,7 @@ class BayesianMixture:
     @property
     def _kl_components(self) -> float:
         """Σ_k KL(q(μ_k, Λ_k) ‖ p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
-        p, d, precs = self.prior, self.means.shape[1], self._log_joint.precs  # E[Λ_k]
+        p, d, precs = self.prior, self.means.shape[1], self._scores.precs  # E[Λ_k]
         gap, ratio = self.means - p.mean, p.strength / self.strengths
         distance = np.einsum("ki,kij,kj->k", gap, precs, gap)
         kl_mean = 0.5 * (p.strength * distance + d * (ratio - 1 - np.log(ratio)))

@@ -2,13 +2,17 @@
 
 import itertools
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lfm import data, em
+from lfm.distributions import Categorical
+from lfm.em import BoundDecreased
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.toy import TwoBells
+from lfm.variational_em import BinaryFactors
 
 X = TwoBells(3.0).sample(80, rng=0)[0]
 START = TwoBells(0.7)
@@ -62,7 +66,6 @@ def test_the_bound_rises_and_touches_the_likelihood_after_inference():
     [
         (Wrong(START, step=2.0), "learning"),
         (Wrong(START, sign=-1.0), "learning"),
-        (Wrong(START, value=np.nan), "inference"),
     ],
 )
 def test_a_step_that_goes_down_is_noticed(wrong, half):
@@ -166,3 +169,58 @@ def test_progress_is_shown_where_asked_and_changes_nothing(capsys):
     loud = em.fit(START, X, progress=True)
     assert "nats per datum" in capsys.readouterr().err
     np.testing.assert_array_equal(loud.bounds, quiet.bounds)
+
+
+# ------------------------------------------------------------------ a model of one's own
+
+
+class HardMixture(GaussianMixture):
+    """Each datum belongs to one component: `infer` is its own, `infer_and_expect` inherited."""
+
+    def infer(self, x, q=None):
+        return Categorical(np.eye(len(self.weights))[super().infer(x).mode()])
+
+
+def test_a_subclass_with_its_own_inference_is_run_with_it():
+    x = data.old_faithful()
+    start = GaussianMixture.init(x, 2, rng=0)
+    hard = HardMixture(start.weights, start.means, start.covs)
+    fit = em.fit(hard, x, max_iter=3, tol=0)
+    assert set(np.unique(fit.q.probs)) == {0.0, 1.0}
+    assert fit.bounds[-1] == fit.model.lower_bound(fit.model.expect(x, fit.q))
+    assert not np.allclose(fit.model.means, em.fit(start, x, max_iter=3, tol=0).model.means)
+    batched = em.fit(hard, [x[:100], x[100:]], max_iter=3, tol=0)
+    np.testing.assert_allclose(batched.bounds, fit.bounds, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_bound_that_is_no_number_is_told(value):
+    with pytest.raises(BoundDecreased, match=f"after the inference step the bound is {value}"):
+        em.fit(Wrong(START, value=value), X)
+
+
+def test_a_bound_may_begin_at_minus_infinity_and_not_end_there():
+    values = iter([-np.inf, -10.0, -9.0, -np.inf])
+    model = SimpleNamespace(
+        infer=START.infer, expect=START.expect, lower_bound=lambda stats: next(values)
+    )
+    model.learn = lambda stats: model
+    with pytest.raises(BoundDecreased, match="the learning step lowered the bound from -9 to -inf"):
+        em.fit(model, X)
+
+
+class Growing:
+    """Batches that are one more each time they are read."""
+
+    def __init__(self):
+        self.n = 1
+
+    def __iter__(self):
+        self.n += 1
+        return iter([X] * self.n)
+
+
+def test_data_that_grow_are_told():
+    model = BinaryFactors([[1.0]], [0.0], 1.0, [0.5])
+    with pytest.raises(ValueError, match=r"x gave (more batches than at first|\d+ rows at first)"):
+        em.fit(model, Growing(), max_iter=5)

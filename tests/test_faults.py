@@ -21,6 +21,7 @@ from torch import nn
 
 from lfm import bound, checks, data, distributed, em, evaluation, gradients, training
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
+from lfm.engine import looking
 from lfm.evaluation import (
     attribute_control,
     dci,
@@ -32,6 +33,7 @@ from lfm.evaluation import (
 )
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
+from lfm.scale.architectures import build, spec
 from lfm.training import TrainingDiverged
 from lfm.vae import (
     VAE,
@@ -40,10 +42,8 @@ from lfm.vae import (
     DiagonalGaussian,
     FullGaussian,
     SharedGaussian,
-    build,
     linear_vae,
     mlp,
-    spec,
 )
 from lfm.variational_bayes import BayesianGaussian, BayesianMixture, MixturePrior, NormalGammaPrior
 from lfm.variational_em import BinaryFactors
@@ -766,7 +766,7 @@ def test_chunks_do_not_change_what_is_computed(monkeypatch):
     vae = VAE.dense(2, 2, (20,), rng=0, decoder=DiagonalGaussian)
     whole = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
     refined = evaluation.gaps(vae, x, rng=0, steps=50, n_samples=400)
-    monkeypatch.setattr(evaluation, "CHUNK", 2000)
+    monkeypatch.setattr(looking, "CHUNK", 2000)
     parts = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
     np.testing.assert_allclose(parts[0], whole[0], rtol=1e-9)
     np.testing.assert_allclose(parts[1], whole[1], rtol=1e-5)

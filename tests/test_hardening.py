@@ -34,6 +34,7 @@ from lfm import variational_em as ve
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.engine import progress
 from lfm.engine.moments import Moments
+from lfm.scale import architectures
 from lfm.toy import TwoBells
 
 rng = np.random.default_rng(0)
@@ -339,6 +340,7 @@ CASES = {
     ),
     "gaussian_mixture.GaussianMixture.infer_and_expect": case(MIXTURE.infer_and_expect, x=X),
     "variational_bayes.BayesianMixture.infer_and_expect": case(BAYES.infer_and_expect, x=X),
+    "gaussian_mixture.GaussianMixture.log_joint": case(MIXTURE.log_joint, x=X),
     "gaussian_mixture.GaussianMixture.log_prior": case(MIXTURE.log_prior),
     "gaussian_mixture.k_means": case(gm.k_means, x=X, n_components=2, rng=0, max_iter=5),
     "gradients.Gradient.average": case(
@@ -408,8 +410,8 @@ CASES = {
         lambda **k: GIVEN.likelihood(**k).mean, zy=np.ones((4, 3))
     ),
     "vae.ConditionalVAE.sample": case(GIVEN.sample, y=X1, rng=0),
-    "vae.spec": case(vae.spec, module=DEEP),
-    "vae.build": case(vae.build, parts=vae.spec(DEEP)),
+    "architectures.spec": case(architectures.spec, module=DEEP),
+    "architectures.build": case(architectures.build, parts=architectures.spec(DEEP)),
     "variational_bayes.NormalGammaPrior": case(
         vb.NormalGammaPrior, mean=0.0, strength=1.0, shape=1.0, rate=1.0
     ),
@@ -535,6 +537,7 @@ BEHIND_DOORS = (
     "engine.files",
     "engine.inputs",
     "scale.shards",
+    "scale.architectures",
     "scale.streams",
     "scale.processes",
     "scale.mixture_run",

@@ -11,6 +11,7 @@ from torch.distributions import Independent, MultivariateNormal, Normal, kl_dive
 
 from lfm import vae as vae_module
 from lfm.factor_analysis import FactorAnalysis
+from lfm.scale.architectures import build, spec
 from lfm.vae import (
     STD_FLOOR,
     VAE,
@@ -20,13 +21,11 @@ from lfm.vae import (
     DiagonalGaussian,
     FullGaussian,
     SharedGaussian,
-    build,
     conv_decoder,
     conv_encoder,
     draw,
     mlp,
     reparametrise,
-    spec,
     standard_normal_kl,
 )
 

@@ -282,7 +282,7 @@ def test_responsibilities_average_the_log_joint_over_the_parameters():
     x, rng = blobs(1), np.random.default_rng(0)
     model = BayesianMixture.init(x, 3, rng=0, prior=mixture_prior(2))
     mean, error = expected_log_rho(model, x[:3], rng)
-    scores = model._log_joint.over(x[:3], lambda scores, axis: scores)  # (3, K)
+    scores = model._scores.of(x[:3])  # (3, K)
     assert (np.abs(scores - mean) < 5 * error).all()
     np.testing.assert_allclose(model.infer(x[:3]).probs, bound.posterior(scores), atol=1e-12)
 

@@ -1,5 +1,7 @@
 """What networks take: arrays that are checked, tensors that are not; bytes are grey values."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import nn
@@ -104,3 +106,57 @@ class TakesData(nn.Module):
             raise ValueError(
                 f"{name} has {found} columns, which these networks do not take; wanted {wanted}"
             )
+
+
+def double(a, name: str) -> Tensor:
+    """Return finite real numbers as a tensor in double precision. Raises for all else."""
+    try:
+        if not isinstance(a, Tensor):
+            plain = _plain(a, name)
+            a = torch.tensor(plain)  # of a list, in single precision
+            a = a if a.is_complex() else torch.tensor(plain, dtype=torch.float64)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"{name} cannot be made a tensor: {error}") from None
+    if a.is_complex():
+        raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers")
+    a = a.to(torch.float64)
+    if not a.isfinite().all():
+        raise ValueError(f"{name} has values that are not finite")
+    return a
+
+
+def _plain(a, name: str):
+    return validate.numeric(a, name) if hasattr(a, "__array__") else a
+
+
+def gaussian(mean, scale, eps) -> tuple[Tensor, Tensor, Tensor]:
+    """Return a mean (K,), a factor of a covariance (K,) or (K, K), and noise (S, K), checked."""
+    mean, scale, eps = (
+        double(a, name).detach() for a, name in ((mean, "mean"), (scale, "scale"), (eps, "eps"))
+    )
+    if mean.ndim != 1 or len(mean) == 0:
+        raise ValueError(f"mean has shape {tuple(mean.shape)}; wanted (K,)")
+    k = len(mean)
+    if tuple(scale.shape) not in ((k,), (k, k)):
+        raise ValueError(f"scale has shape {tuple(scale.shape)}; wanted ({k},) or ({k}, {k})")
+    diagonal = scale if scale.ndim == 1 else scale.diagonal()
+    if (diagonal < torch.finfo(diagonal.dtype).tiny).any():
+        raise ValueError(f"scale has {diagonal.min():.6g} on its diagonal; wanted all > 0")
+    if scale.ndim == 2 and (scale.triu(1) != 0).any():
+        raise ValueError("scale is not lower triangular; wanted the Cholesky factor of Σ, not Σ")
+    if eps.ndim != 2 or eps.shape[1] != k or len(eps) == 0:
+        raise ValueError(f"eps has shape {tuple(eps.shape)}; wanted (S, {k}), one row a sample")
+    return mean, scale, eps
+
+
+def values_of(f: Callable[[Tensor], Tensor], z: Tensor) -> Tensor:
+    """Return f(z) for samples z (S, K), which is to be one finite number a sample (S,)."""
+    if not callable(f):
+        raise TypeError(f"f is {type(f).__name__}; wanted a function of z")
+    values = f(z)
+    if not isinstance(values, Tensor) or values.shape != (len(z),):
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(f"f returned {found}; wanted a tensor ({len(z)},), one value a sample")
+    if not values.isfinite().all():
+        raise ValueError("f returned values that are not finite")
+    return values

@@ -7,8 +7,10 @@ which returns the statistics of all data.
 import functools
 import itertools
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+import numpy as np
 
 from lfm.engine import validate
 from lfm.engine.values import Deferred
@@ -62,7 +64,7 @@ class Batches:
             self._check(q)
         if self.keep:
             old = itertools.repeat(None) if q is None else iter(q)
-            parts = validate.over(self.batches, lambda x: _inferred(model, x, next(old)))
+            parts = validate.over(self.batches, lambda x: _inferred(model, x, _next(old)))
             self.qs = list(parts)
         return self.qs
 
@@ -70,11 +72,8 @@ class Batches:
         """Return the statistics of all data, those of the batches added up."""
         known = itertools.repeat(None) if q is None else iter(q)
 
-        def work(x):
-            q = next(known)
-            return _expected(model, x, _inferred(model, x, None) if q is None else q)
-
-        stats = _added(validate.over(self.batches, work))
+        parts = validate.over(self.batches, lambda x: _expected(model, x, _next(known)))
+        stats = _added(parts)
         if self.n not in (None, stats.n):
             raise ValueError(
                 f"x gave {self.n} rows at first and {stats.n} now; wanted the same batches"
@@ -96,14 +95,36 @@ def check_model(model) -> None:
         raise TypeError(f"model is {found}; wanted a model, with its {', '.join(needed)}")
 
 
+def _in_one_pass(model) -> bool:
+    """Tell whether the model has an `infer_and_expect` that goes with its `infer` and `expect`.
+
+    A subclass that has its own `infer` inherits one that does not.
+    """
+
+    def depth(name: str) -> float:
+        classes = type(model).__mro__
+        return next((i for i, c in enumerate(classes) if name in vars(c)), np.inf)
+
+    both = depth("infer_and_expect")
+    return both < np.inf and both <= min(depth("infer"), depth("expect"))
+
+
 def _inferred(model, x, q):
     """Return q(Z), not computed yet where the model can do without."""
-    return Deferred(model, x) if hasattr(model, "infer_and_expect") else model.infer(x, q)
+    return Deferred(model, x) if _in_one_pass(model) else model.infer(x, q)
 
 
 def _expected(model, x, q):
-    one_pass = isinstance(q, Deferred)
-    return model.infer_and_expect(x) if one_pass else model.expect(x, q)
+    if _in_one_pass(model):
+        return model.infer_and_expect(x)
+    return model.expect(x, model.infer(x) if q is None else q)
+
+
+def _next(qs: Iterator):
+    """Return the old q of the next batch."""
+    for q in qs:
+        return q
+    raise ValueError("x gave more batches than at first; wanted the same batches")
 
 
 def _batches(x, batch_size: int | None):

@@ -77,6 +77,10 @@ class Quadratic:
         shared = few and self.kappa(center) < constants.SHARED_LIMIT
         return SharedOrigin(self, center) if shared else OwnOrigins(self)
 
+    def of(self, x: Array) -> Array:
+        """Return the scores of all data (N, K)."""
+        return self.over(x, lambda scores, axis: scores)
+
     def over(self, x: Array, function: Callable[..., Array]) -> Array:
         """Return `function(scores, axis=0)` for all data, where axis 0 of the scores is k.
 
@@ -89,11 +93,6 @@ class Quadratic:
                 result = np.empty((len(x), *found.shape[1:]))
             result[part] = found
         return result
-
-    def expected(self, stats) -> float:
-        """Return Σ_nk r_nk f_k(x_n), for statistics with their `r` and `scatter(means)`."""
-        squares = np.einsum("kij,kij->", self.precs, stats.scatter(self.means))
-        return float(stats.r @ self.consts - 0.5 * squares)
 
     def posterior_sums(self, x: Array, scatter: Array | float = 0.0) -> Sums:
         """Return the sums over all data with r = softmax of the scores; r is never held whole.

@@ -107,6 +107,33 @@ def unspoiled(total: float, x: Array) -> None:
         raise ValueError(too_large("x"))
 
 
+def double(a, name: str) -> Array:
+    """Return data (N, D) in double precision: means of float32 would be float32."""
+    return data(a, name).astype(np.float64)
+
+
+def grey(a, name: str) -> Array:
+    """Return images (N, D); of bytes, what the networks of a VAE see of them."""
+    a = data(a, name)
+    return a / 255 if a.dtype == np.uint8 else a
+
+
+def labels_of(labels, n: int) -> Array:
+    """Return one finite number for each of n data (n,)."""
+    labels = finite(numeric(labels, "labels"), "labels")
+    if labels.shape != (n,):
+        raise ValueError(f"labels has shape {labels.shape}; wanted ({n},), one for each datum")
+    return labels
+
+
+def aligned(a, b, first: str = "codes", second: str = "factors") -> tuple[Array, Array]:
+    """Return two tables with as many rows, in double precision."""
+    a, b = double(a, first), double(b, second)
+    if len(a) != len(b):
+        raise ValueError(f"{second} has {len(b)} rows; wanted {len(a)}, as {first} has")
+    return a, b
+
+
 def is_stream(x) -> bool:
     """Tell batches, an iterable of arrays (n, D), from one array in whatever form numpy takes it.
 
@@ -341,7 +368,9 @@ def probs_of(q, kind: type, shape: tuple[int, int]) -> Array:
     if not isinstance(probs, np.ndarray):
         raise TypeError(f"q is {type(q).__name__}; wanted a {kind.__name__} with probs {shape}")
     if probs.shape != shape:
-        raise ValueError(f"q has probs of shape {probs.shape}; wanted {shape}, as x and model")
+        raise ValueError(
+            f"q has probs of shape {probs.shape}; wanted {shape}, for these data and this model"
+        )
     return probs
 
 

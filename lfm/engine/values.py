@@ -26,8 +26,8 @@ Sizes = dict[str, int]
 # ------------------------------------------------------------------ what a field wants
 
 
-def _wants(check: Callable[[Any, str, Sizes], Any], default: Any = MISSING):
-    return field(default=default, metadata={"check": check})
+def _wants(check: Callable[[Any, str, Sizes], Any], default: Any = MISSING, filled: bool = False):
+    return field(default=default, metadata={"check": check, "filled": filled})
 
 
 def _shaped(check: Callable, shape: tuple[str, ...]) -> Callable[[Any, str, Sizes], Array]:
@@ -78,8 +78,12 @@ def covariances(*shape: str) -> Any:
 
 
 def number(low: float = -np.inf, default: Any = MISSING) -> Any:
-    """Return a field of one number above `low`; where it is None by default, see `frozen`."""
-    return _wants(lambda value, name, _: validate.scalar(value, name, low, strict=True), default)
+    """Return a field of one number above `low`. With `default=None`, `_default` gives its value."""
+
+    def check(value, name, sizes):
+        return validate.scalar(value, name, low, strict=True)
+
+    return _wants(check, default, filled=default is None)
 
 
 def switch(default: bool) -> Any:
@@ -105,15 +109,26 @@ def instance(kind: type, *, optional: bool = False) -> Any:
 # ------------------------------------------------------------------ the decorator
 
 
-@dataclass_transform(frozen_default=True, eq_default=False)
+OWN = ("__post_init__", "__reduce__", "__copy__", "__deepcopy__")
+
+
+@dataclass_transform(
+    frozen_default=True,
+    eq_default=False,
+    field_specifiers=(array, positive, probabilities, switches, covariances, number, switch),
+)
 def frozen(cls: type | None = None, *, eq: bool = False) -> Any:
     """Make a class a frozen dataclass whose fields are checked when a value is made.
 
-    A class may have `_default(name)`, what a field is that was left None, and `_check()`, which
-    raises where fields do not go together. With `eq` values that agree in all fields are equal.
+    A class may have `_default(name)`, which returns the value of a field that was left None, and
+    `_check()`, which raises where fields do not go together. With `eq`, values that agree in all
+    fields are equal. Raises `TypeError` for a class with a `__post_init__`, or a way to copy or to
+    pickle, of its own.
     """
     if cls is None:
         return lambda c: frozen(c, eq=eq)
+    if mine := [name for name in OWN if name in vars(cls)]:
+        raise TypeError(f"{cls.__name__} has its own {mine[0]}, which frozen makes; see _check")
     cls.__post_init__, cls.__reduce__ = _check_fields, _reduce
     cls.__copy__, cls.__deepcopy__ = _itself, _itself
     return dataclass(frozen=True, eq=eq)(cls)
@@ -123,7 +138,7 @@ def _check_fields(self) -> None:
     sizes: Sizes = {}
     for f in fields(self):
         value = getattr(self, f.name)
-        if value is None and f.default is None and hasattr(self, "_default"):
+        if value is None and f.metadata.get("filled"):
             value = self._default(f.name)
         if "check" in f.metadata:
             object.__setattr__(self, f.name, f.metadata["check"](value, f.name, sizes))
@@ -150,7 +165,8 @@ class Deferred:
     """What `model.infer(x)` returns, computed where it is looked at, and then kept.
 
     So a fit of a million data need not hold its q. Looking at it raises `ValueError` where x has
-    been changed in place by then; of more than 2,000 rows that many are compared.
+    been changed in place by then; of more than 2,000 rows a sample of at least half as many is
+    compared.
     """
 
     def __init__(self, model, x: Array):
@@ -162,10 +178,18 @@ class Deferred:
             if _mark(self._x) != self._mark:
                 raise ValueError(
                     "x was changed in place after this q was inferred from it; infer again, or "
-                    "look at q.probs before x is changed"
+                    "look at q before x is changed"
                 )
             self._q = self._model.infer(self._x)
+            self._model = self._x = None  # neither is needed any more
         return self._q
+
+    def __repr__(self) -> str:
+        known = self._q is not None
+        return repr(self._q) if known else f"q(Z) of a {type(self._model).__name__}, not looked at"
+
+    def __dir__(self):
+        return sorted({*super().__dir__(), *dir(self.evaluate())})
 
     def __getattr__(self, name: str):
         if name.startswith("_"):  # of a half-made object, or asked for by copy and pickle

@@ -5,6 +5,7 @@ The subject can be read without it: nothing of the subject imports it before it 
 streams            EM in one pass over a stream of batches
 shards             data of any size, in a folder of files
 sealed             files of tensors that are verified before anything is made of them
+architectures      the architecture of a VAE as data
 checkpoints        a VAE in a file; a training run in a file, from which it goes on
 graphs             the step of training as a recording that a GPU replays
 processes          several processes: how they meet and exchange sums

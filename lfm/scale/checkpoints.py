@@ -13,8 +13,9 @@ import torch
 
 from lfm.engine import networks, randomness, validate
 from lfm.scale import sealed
+from lfm.scale.architectures import build, spec
 from lfm.training import Run, Trace
-from lfm.vae import VAE, build, spec
+from lfm.vae import VAE
 
 Tensor = torch.Tensor
 

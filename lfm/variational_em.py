@@ -165,7 +165,7 @@ class BinaryFactors:
             const = len(self.mean) * np.log(2 * np.pi * self.noise)
             return logsumexp(self._scores(x), axis=1) - 0.5 * (squares + const)
 
-        return chunks.over(work, x, row=self._row)
+        return chunks.over(work, x, row=_row(self))
 
     def sample(self, n: int, *, rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
@@ -196,10 +196,6 @@ class BinaryFactors:
         """All values that z can take (2^K, K), of 0 and 1; the first factor changes slowest."""
         k = len(self.probs)
         return (np.arange(2**k)[:, None] >> np.arange(k)[::-1] & 1).astype(float)
-
-    @property
-    def _row(self) -> int:
-        return len(self.mean) + 16 * len(self.states)  # so that tables of states stay in the cache
 
     @cached_property
     def _alone(self) -> Array:
@@ -239,9 +235,14 @@ def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
         counts += r.sum(axis=0)
         return np.column_stack([r @ s, entropy])
 
-    found = chunks.over(work, x, row=model._row)
+    found = chunks.over(work, x, row=_row(model))
     probs = np.clip(found[:, :-1], 0.0, 1.0)
     return Enumerated(probs, found[:, -1], s.T @ (counts[:, None] * s))
+
+
+def _row(model: BinaryFactors) -> int:
+    """Return how many numbers a datum takes, such that tables of all states stay in the cache."""
+    return len(model.mean) + 16 * len(model.states)
 
 
 def _probs_of(q, shape: tuple[int, int]) -> Array:

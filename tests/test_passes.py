@@ -8,11 +8,160 @@ import test_contract as contract
 
 from lfm import data, em
 from lfm.distributions import LinearGaussian
+from lfm.engine import passes
+from lfm.engine.values import Deferred
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.variational_em import BinaryFactors
 
 X = np.random.default_rng(0).normal(size=(40, 2))
+
+
+class Halves:
+    """A model that records what is asked of it; its statistics are sums of x."""
+
+    def __init__(self):
+        self.calls = []
+
+    def infer(self, x, q=None):
+        self.calls.append(("infer", len(x), q))
+        return (q or 0) + 1
+
+    def expect(self, x, q):
+        self.calls.append(("expect", len(x), q))
+        return em.Stats(len(x), float(x.sum()))
+
+    def learn(self, stats):
+        return self
+
+    def lower_bound(self, stats):
+        return 0.0
+
+
+class Free(Halves):
+    """One that infers without the old q."""
+
+    needs_q = False
+
+
+class OnePass(Halves):
+    def infer_and_expect(self, x):
+        self.calls.append(("both", len(x)))
+        return em.Stats(len(x), float(x.sum()))
+
+
+class OwnInfer(OnePass):
+    """One whose inference is its own, with which the inherited pass does not go."""
+
+    def infer(self, x, q=None):
+        return super().infer(x, q)
+
+
+class Summed(Halves):
+    def summarise(self, x):
+        return x if isinstance(x, em.Stats) else em.Stats(len(x), float(x.sum()))
+
+    def expect(self, x, q):
+        return x
+
+    def infer(self, x, q=None):
+        return q
+
+
+def test_an_array_passes_whole_or_in_batches_with_a_q_for_each():
+    model = Halves()
+    way = passes.over(model, X)
+    assert isinstance(way, passes.Whole)
+    assert way.infer(model, 5) == 6
+    stats = way.expect(model, 6)
+    assert (stats.n, stats.entropy) == (40, pytest.approx(X.sum()))
+    assert model.calls == [("infer", 40, 5), ("expect", 40, 6)]
+    model = Halves()
+    way = passes.over(model, X, 15)
+    assert way.keep
+    qs = way.infer(model, None)
+    assert qs == [1, 1, 1]
+    assert way.infer(model, qs) == [2, 2, 2]
+    stats = way.expect(model, [7, 8, 9])
+    assert (stats.n, stats.entropy) == (40, pytest.approx(X.sum()))
+    assert model.calls[-3:] == [("expect", 15, 7), ("expect", 15, 8), ("expect", 10, 9)]
+    assert way.n == 40
+    for q in ([1, 1], [1] * 4, (1, 1, 1)):
+        with pytest.raises(ValueError, match="q must be a list of 3"):
+            way.infer(model, q)
+
+
+def test_no_q_is_kept_where_none_is_needed_and_none_asked_for():
+    batches = [X[:15], X[15:]]
+    for model, batch_size, x, keep in (
+        (Free(), None, batches, False),
+        (Free(), 15, X, True),
+        (Halves(), None, batches, True),
+    ):
+        assert passes.over(model, x, batch_size).keep is keep
+    model = Free()
+    way = passes.over(model, batches)
+    assert way.infer(model, None) is None
+    assert way.expect(model, None).n == 40
+    assert model.calls == [
+        ("infer", 15, None), ("expect", 15, 1), ("infer", 25, None), ("expect", 25, 1),
+    ]  # fmt: skip
+
+
+def test_one_pass_is_taken_where_it_goes_with_the_inference():
+    model = OnePass()
+    way = passes.over(model, X)
+    assert isinstance(way.infer(model, None), Deferred)
+    way.expect(model, None)
+    assert model.calls == [("both", 40)]
+    model = OwnInfer()
+    way = passes.over(model, X)
+    assert way.infer(model, None) == 1
+    way.expect(model, 1)
+    assert model.calls == [("infer", 40, None), ("expect", 40, 1)]
+    assert not passes._in_one_pass(Halves())
+
+
+def test_sums_stand_for_the_data_unless_batches_are_asked_for():
+    model = Summed()
+    for x in (X, [X[:15], X[15:]]):
+        way = passes.over(model, x)
+        assert isinstance(way, passes.Whole)
+        assert (way.x.n, way.x.entropy) == (40, pytest.approx(X.sum()))
+    assert isinstance(passes.over(model, X, 10), passes.Batches)
+    doubled = passes.over(model, X, total=lambda s: s + s)
+    assert doubled.x.n == 80
+
+
+def test_total_is_asked_once_for_each_pass_and_gives_the_same_kind():
+    for x, batch_size in ((X, None), (X, 15), ([X[:15], X[15:]], None)):
+        asked = []
+        way = passes.over(Free(), x, batch_size, total=lambda s, a=asked: a.append(s.n) or s + s)
+        assert way.expect(Free(), None if batch_size is None else [1] * 3).n == 80
+        assert asked == [40]
+    way = passes.over(Free(), X, total=lambda s: s.n)
+    with pytest.raises(TypeError, match="what total returned is int; wanted a Stats"):
+        way.expect(Free(), 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "found"), [(Halves, "the class Halves"), (3, "int"), (em, "module")]
+)
+def test_what_is_no_model_is_named(model, found):
+    with pytest.raises(TypeError, match=f"model is {found}; wanted a model, with its infer, exp"):
+        passes.over(model, X)
+
+
+def test_batches_that_end_early_or_late_are_noticed():
+    way = passes.over(Halves(), [X[:15], X[15:]])
+    with pytest.raises(ValueError, match="x gave more batches than at first"):
+        way.expect(Halves(), [1])
+    for size, error in ((0, ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match=f"batch_size is {size}"):
+            passes.over(Halves(), X, size)
+
+
+# ------------------------------------------------------------------ in use
 
 
 MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])

@@ -1,6 +1,7 @@
 """The architecture of a VAE as data: it builds the same networks, and guesses at no others."""
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -10,12 +11,15 @@ from torch import nn
 from lfm import training
 from lfm.scale.architectures import build, spec
 from lfm.vae import (
+    CONDITIONALS,
     VAE,
     BernoulliPixels,
     ConditionalVAE,
     DiagonalGaussian,
     FullGaussian,
     SharedGaussian,
+    conv_decoder,
+    conv_encoder,
     mlp,
 )
 
@@ -102,3 +106,59 @@ def test_a_network_that_was_changed_is_not_rebuilt_as_it_was(tmp_path):
         training.load(tmp_path / "vae.lfm")
     again = training.load(tmp_path / "vae.lfm", changed(VAE.dense(10, 2, (8,), rng=1)))
     assert torch.equal(weights(again), weights(vae))
+
+
+PAIRS = [
+    (mlp([3, 8, 4], rng=0, activation="tanh"), "mlp"),
+    (conv_encoder(8, 4, channels=3, rng=0), "conv_encoder"),
+    (conv_decoder(2, 8, n_maps=2, channels=3, rng=0), "conv_decoder"),
+]
+
+
+@pytest.mark.parametrize(("network", "kind"), PAIRS, ids=lambda v: v if isinstance(v, str) else "")
+def test_a_network_is_its_function_and_what_it_was_given(network, kind):
+    found = spec(network)
+    assert found["kind"] == kind
+    assert json.loads(json.dumps(found)) == found
+    before = dict(found)
+    again = build(found)
+    assert found == before  # not used up
+    assert repr(again) == repr(network)
+    assert spec(again) == found
+
+
+def test_every_kind_of_vae_and_of_conditional_is_built_again():
+    for kind in CONDITIONALS.values():
+        size = {"size": 2} if kind is FullGaussian else {}
+        made = kind(mlp([2, 5], rng=0), **size)
+        assert build(spec(made)).__class__ is kind
+        assert spec(build(spec(made))) == spec(made)
+    plain = VAE.dense(3, 2, (8,), rng=0, beta=3)
+    found = spec(plain)
+    assert list(found) == ["kind", "n_factors", "beta", "encoder", "decoder"]
+    assert (found["kind"], found["n_factors"], found["beta"]) == ("VAE", 2, 3.0)
+    given = spec(conditional(beta=0.5))
+    assert (given["kind"], given["n_given"], given["beta"]) == ("ConditionalVAE", 2, 0.5)
+    again = build(given)
+    assert type(again) is ConditionalVAE
+    assert (again.n_given, again.n_factors, again.beta) == (2, 2, 0.5)
+    floor = DiagonalGaussian(mlp([3, 4], rng=0), floor=0.25)
+    assert build(spec(floor)).floor == 0.25
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "message"),
+    [
+        (3, TypeError, "parts is int; wanted a dict"),
+        ({}, ValueError, "kind is None; wanted one of VAE, ConditionalVAE, .*mlp, conv_encoder"),
+        ({"kind": "VAE"}, ValueError, "parts do not describe a VAE: 'encoder'"),
+        ({"kind": "mlp"}, ValueError, "parts do not describe a mlp"),
+        ({"kind": "mlp", "sizes": [2, 3], "more": 1}, ValueError, "do not describe a mlp"),
+        ({"kind": "DiagonalGaussian"}, ValueError, "do not describe a DiagonalGaussian"),
+    ],
+)
+def test_what_is_no_architecture_is_named(parts, error, message):
+    with pytest.raises(error, match=message):
+        build(parts)
+    with pytest.raises(TypeError, match="module is int; wanted a Module"):
+        spec(3)

@@ -212,3 +212,14 @@ def test_a_checkpoint_is_all_that_a_run_depends_on(tmp_path):
     assert same(run.vae, other.vae)
     assert run.trace.bound == other.trace.bound
     assert (other.epoch, other.step) == (2, 12)
+
+
+def test_networks_behave_the_same_within_the_rounding_of_machines(tmp_path):
+    limit, path = 1e-3, tmp_path / "run.lfm"
+    for bound in (-100.0, 0.0, 50.0):
+        near = 0.9 * limit * max(1, abs(bound))
+        for gap in (near, -near):
+            assert checkpoints._check_behaviour(bound, bound + gap, path) is None
+            with pytest.raises(ValueError, match="of a run with other networks"):
+                checkpoints._check_behaviour(bound, bound + 1.3 * gap, path)
+    assert checkpoints._check_behaviour(0.0, float("nan"), path) is None  # told elsewhere

@@ -593,3 +593,9 @@ def test_the_error_names_the_component_that_collapsed(collapsed):
     model = random_mixture(0)
     with pytest.raises(DegenerateComponent, match=f"component {collapsed}"):
         model.learn(model.expect(x, Categorical(r)))
+
+
+def test_a_start_refuses_what_is_no_prior():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(TypeError, match="prior is float"):
+        GaussianMixture.init(x, 2, rng=0, prior=3.0)

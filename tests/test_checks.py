@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from lfm import checks
-from lfm.checks import exercise, marking
+from lfm.checks import exercise, marking, probe
 
 ROOT = Path(__file__).parent.parent
 EXERCISES = exercise.registered()
@@ -195,3 +195,11 @@ def test_no_marker_of_the_notebooks_source_is_left_in_the_text(folder):
 def test_an_unknown_name_is_an_error_that_lists_the_names():
     with pytest.raises(ValueError, match=r"name is 'nonsense'; wanted one of .*lower-bound"):
         checks.check("nonsense", None)
+
+
+def test_a_covariance_or_a_stack_of_them_has_cholesky_factors_and_nothing_else():
+    cov = np.array([[4.0, 2.0], [2.0, 5.0]])
+    np.testing.assert_allclose(probe._cholesky(cov), [[2, 0], [1, 2]])
+    np.testing.assert_allclose(probe._cholesky(np.stack([cov] * 3))[2], [[2, 0], [1, 2]])
+    for other in (cov[0], cov[:1], np.stack([cov] * 3)[:, :1], -cov, np.triu(cov)):
+        assert probe._cholesky(other) is None

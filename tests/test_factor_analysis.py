@@ -194,34 +194,6 @@ def test_fit_is_no_worse_than_a_general_optimiser():
 # ------------------------------------------------------------------ read once
 
 
-@pytest.mark.parametrize("shape", [(50, 4), (5000, 3), (9, 40), (7, 7), (1, 5)])
-@pytest.mark.parametrize("offset", [0.0, 1e6])
-def test_moments_are_those_of_the_data(shape, offset):
-    x = np.random.default_rng(0).normal(size=shape) + offset
-    m = Moments.of(x)
-    y = x - x.mean(axis=0)
-    tol = 1e-9 if offset else 1e-12
-    a = np.random.default_rng(1).normal(size=(shape[1], 3))
-    np.testing.assert_allclose(m.mean, x.mean(axis=0), rtol=1e-13)
-    np.testing.assert_allclose(m.times(a), y.T @ (y @ a), atol=tol * shape[0] * 10)
-    np.testing.assert_allclose(m.squares(), np.square(y).sum(axis=0), atol=tol * shape[0] * 10)
-
-
-def test_few_and_many_rows_give_the_same_fit():
-    """Fewer data than columns go another way; where both ways are open they agree."""
-    x = np.random.default_rng(0).normal(size=(30, 31)) @ np.diag(np.linspace(0.5, 3, 31))
-    few = Moments.of(x)
-    assert few.scatter is None
-    y = x - x.mean(axis=0)
-    many = Moments(30, x.mean(axis=0), y.T @ y, None)
-    for isotropic in (False, True):
-        a, b = (FactorAnalysis.init(m, 3, isotropic=isotropic) for m in (few, many))
-        np.testing.assert_allclose(cov_of(a), cov_of(b), atol=1e-9)
-        for _ in range(5):
-            a, b = a.learn(a.expect(few, a.infer(few))), b.learn(b.expect(many, b.infer(many)))
-        np.testing.assert_allclose(cov_of(a), cov_of(b), atol=1e-8)
-
-
 def test_a_fit_reads_the_data_once(monkeypatch):
     calls = []
     of = Moments.of.__func__
@@ -232,14 +204,6 @@ def test_a_fit_reads_the_data_once(monkeypatch):
     assert len(fit.bounds) == 21
     batched = em.fit(shifted(model_of(0)), x, max_iter=20, tol=0, batch_size=64)
     np.testing.assert_allclose(batched.bounds, fit.bounds, rtol=1e-12)
-
-
-def test_an_iteration_touches_nothing_that_grows_with_the_data():
-    for n in (100, 100_000):
-        x = np.broadcast_to(np.random.default_rng(0).normal(size=(100, 5)), (n // 100, 100, 5))
-        moments = Moments.of(x.reshape(n, 5))
-        arrays = [v for v in vars(moments).values() if isinstance(v, np.ndarray)]
-        assert sum(a.size for a in arrays) == 5 + 25
 
 
 def peak_of(work) -> int:

@@ -3,25 +3,17 @@
 What else is of the same kinds stands in the test of the file that it concerns.
 """
 
-import copy
-import dataclasses
 import os
-import pickle
-import subprocess
 import sys
 import time
-import warnings
 
 import mpmath
 import numpy as np
 import pytest
-import scipy.sparse
 import torch
 from torch import nn
 
-from lfm import bound, checks, data, distributed, em, evaluation, gradients, training
-from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
-from lfm.engine import looking
+from lfm import checks, data, distributed, em, evaluation, training
 from lfm.evaluation import (
     attribute_control,
     dci,
@@ -31,7 +23,6 @@ from lfm.evaluation import (
     mutual_information_gap,
     neighbour_score,
 )
-from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
 from lfm.scale.architectures import build, spec
 from lfm.training import TrainingDiverged
@@ -45,8 +36,7 @@ from lfm.vae import (
     linear_vae,
     mlp,
 )
-from lfm.variational_bayes import BayesianGaussian, BayesianMixture, MixturePrior, NormalGammaPrior
-from lfm.variational_em import BinaryFactors
+from lfm.variational_bayes import BayesianGaussian, NormalGammaPrior
 
 GEYSER = data.old_faithful()
 BYTES = data.mnist().images[::20].reshape(-1, 784)
@@ -65,69 +55,6 @@ def weights(vae):
 
 
 # ------------------------------------------------------------------ one meaning of the same data
-
-
-def pixels_in_every_form():
-    """Yield (numbers, the same in other forms): grey values and bits."""
-    grey, bits = BYTES / 255, BYTES > 127
-    yield grey, [BYTES, torch.tensor(BYTES)]
-    yield bits.astype(float), [bits, torch.tensor(bits), bits.astype(np.int8), bits.astype(int)]
-
-
-def test_pixels_mean_the_same_to_training_evaluation_and_the_model():
-    for x, forms in pixels_in_every_form():
-        for form in forms:
-            vae, other = (VAE.dense(784, 2, (16,), rng=0) for _ in range(2))
-            for v, seen in ((vae, x), (other, form)):
-                training.train(v, seen, epochs=1, rng=0, validation=seen, progress=False)
-            assert torch.allclose(weights(vae), weights(other), atol=1e-6)
-            array = form.numpy() if isinstance(form, torch.Tensor) else form
-            eps = np.random.default_rng(0).normal(size=(1, len(x), 2))
-            for score in (
-                lambda v, a: evaluation.log_likelihood(v, a, 2, rng=0),
-                lambda v, a: evaluation.reconstruct(v, a),
-                lambda v, a: evaluation.kl_split(v, a[:50], rng=0),
-                lambda v, a: evaluation.log_prob_on_a_grid(v, a[:9], points=9),
-                lambda v, a: evaluation.gaps(v, a[:9], rng=0, steps=2, n_samples=3).network,
-                lambda v, a, eps=eps: v.lower_bound(a, eps).detach(),
-                lambda v, a: v.infer(a).mean.detach(),
-            ):
-                np.testing.assert_allclose(score(vae, array), score(vae, x), rtol=2e-4, atol=1e-4)
-            np.testing.assert_allclose(  # tensors are not checked, and mean the same
-                vae.lower_bound(torch.tensor(array), eps).detach(),
-                vae.lower_bound(x, eps).detach(), rtol=2e-4,
-            )  # fmt: skip
-
-
-def test_what_is_given_to_a_conditional_vae_is_no_pixel():
-    rng = np.random.default_rng(0)
-    x, y = rng.random((300, 8)) < 0.5, rng.normal(size=(300, 2))
-    for binarise in (False, True):
-        vae, other = conditional(), conditional()
-        for v, pixels in ((vae, x), (other, x.astype(float))):
-            rows = np.hstack([pixels, y])
-            training.train(v, rows, epochs=2, rng=0, binarise=binarise, progress=False)
-        assert torch.equal(weights(vae), weights(other))
-    run = training.Run(conditional(), np.hstack([x, y]), 16, 1e-3, 0, "cpu", binarise=True)
-    drawn = run.drawn(run.x[:16], run.generator).numpy()
-    assert set(np.unique(drawn[:, :8])) <= {0.0, 1.0}
-    np.testing.assert_array_equal(drawn[:, 8:], y[:16].astype(np.float32))
-    grey = rng.integers(256, size=(300, 10)).astype(np.uint8)  # in bytes, too
-    seen = conditional().seen(grey).numpy()
-    np.testing.assert_allclose(seen[:, :8], grey[:, :8] / 255, rtol=1e-6)
-    np.testing.assert_array_equal(seen[:, 8:], grey[:, 8:])
-
-
-def test_bytes_of_0_and_1_are_questioned():
-    bits = (BYTES > 127).astype(np.uint8)
-    vae = VAE.dense(784, 2, (4,), rng=0)
-    for call in (
-        lambda: training.train(vae, bits, epochs=1, rng=0),
-        lambda: evaluation.log_likelihood(vae, bits, 1, rng=0),
-        lambda: vae.infer(bits),
-    ):
-        with pytest.raises(ValueError, match=r"x is bytes of 0 and 1; .*astype\(bool\) for bits"):
-            call()
 
 
 def test_a_judge_of_bytes_judges_grey_values():
@@ -211,19 +138,6 @@ def test_another_architecture_is_refused_wherever_weights_would_fit(name, tmp_pa
     assert torch.equal(weights(other), before)
 
 
-def test_a_network_that_was_changed_is_not_rebuilt_as_it_was(tmp_path):
-    vae = changed(VAE.dense(10, 2, (8,), rng=0))
-    with pytest.raises(ValueError, match="is not known"):
-        spec(vae)
-    with pytest.raises(ValueError, match="is not known"):
-        spec(OTHERS["class"]())
-    training.save(vae, tmp_path / "vae.lfm")
-    with pytest.raises(ValueError, match="does not say how its networks are made"):
-        training.load(tmp_path / "vae.lfm")
-    again = training.load(tmp_path / "vae.lfm", changed(VAE.dense(10, 2, (8,), rng=1)))
-    assert torch.equal(weights(again), weights(vae))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -250,49 +164,6 @@ def test_a_mixture_of_other_data_of_the_same_size_is_refused(tmp_path):
     distributed.main([*arguments, str(tmp_path / "a")])
     with pytest.raises(SystemExit, match="of another run"):
         distributed.main([*arguments, str(tmp_path / "b")])
-
-
-def values():
-    """Yield every frozen value of the closed-form chapters, each looked at once."""
-    rng, iw = np.random.default_rng(0), InverseWishart.from_data(GEYSER)
-    mixture = GaussianMixture.init(GEYSER, 2, rng=0, prior=iw)
-    bayes = BayesianMixture.init(GEYSER, 2, rng=0)
-    factors = FactorAnalysis.init(np.hstack([GEYSER, GEYSER + rng.normal(size=GEYSER.shape)]), 1)
-    switches = BinaryFactors.init(GEYSER, 2, rng=0)
-    exact = BinaryFactors.init(GEYSER, 2, rng=0, exact=True)
-    for model in (mixture, bayes, switches, exact):
-        model.log_prob(GEYSER)
-        yield model
-        yield model.infer(GEYSER)
-    yield from (factors, factors.infer(np.zeros((1, 4))), iw, MixturePrior.from_data(GEYSER))
-    yield from (Categorical(np.eye(3)), Bernoulli(np.eye(3)), NormalGammaPrior(0.0, 1.0, 1.0, 1.0))
-    yield from (BayesianGaussian(NormalGammaPrior(0.0, 1.0, 1.0, 1.0)),)
-    yield LinearGaussian(np.eye(2), np.zeros(2), np.eye(2))
-
-
-def pickled(value):
-    return pickle.loads(pickle.dumps(value))
-
-
-def arrays_of(value):
-    return {n: a for n, a in vars(value).items() if isinstance(a, np.ndarray)}
-
-
-@pytest.mark.parametrize("value", list(values()), ids=lambda v: type(v).__name__)
-@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
-def test_a_copy_is_as_frozen_and_as_right_as_the_value(value, copied):
-    twin = copied(value)
-    assert type(twin) is type(value)
-    own = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
-    for name in set(own) & set(arrays_of(twin)):
-        array = getattr(twin, name)
-        with pytest.raises(ValueError, match="read-only"):
-            array[...] = 0
-        np.testing.assert_array_equal(array, getattr(value, name))
-    if hasattr(value, "log_prob") and hasattr(value, "infer") and hasattr(value, "covs"):
-        np.testing.assert_array_equal(twin.log_prob(GEYSER), value.log_prob(GEYSER))
-    if hasattr(value, "entropy"):
-        np.testing.assert_array_equal(twin.entropy(), value.entropy())
 
 
 # ------------------------------------------------------------------ float32
@@ -326,22 +197,6 @@ def test_scores_of_float32_codes_are_those_of_the_same_numbers(offset):
         lambda z: attribute_control(z, truth, z, truth).r2,
     ):
         np.testing.assert_array_equal(score(codes), score(codes.astype(float)))
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_probabilities_of_a_softmax_are_probabilities(dtype):
-    torch.manual_seed(0)
-    p = torch.softmax(torch.randn(1000, 10, dtype=torch.float64), 1).to(dtype)
-    for q in (p, p.numpy()):
-        probs = Categorical(q).probs
-        np.testing.assert_allclose(probs.sum(axis=1), 1, atol=1e-15)
-        assert np.isfinite(bound.kl(q, probs)).all()
-    weights = p[0] / p[0].sum()
-    GaussianMixture(weights, np.zeros((10, 1)), np.ones((10, 1, 1)))
-    with pytest.raises(ValueError, match="does not sum to 1"):
-        Categorical(p.double() * 1.0001)
-    with pytest.raises(ValueError, match="does not sum to 1"):
-        Categorical(1.05 * p)
 
 
 # ------------------------------------------------------------------ codes that tie
@@ -438,19 +293,6 @@ def test_the_count_data_that_were_reported():
             em.fit(GaussianMixture.init(x + shift, k, rng=138), x + shift)
 
 
-def test_nan_in_the_networks_is_not_blamed_on_x():
-    vae, x = VAE.dense(4, 2, (8,), rng=0), GEYSER[:40] @ np.ones((2, 4)) / 400
-    with torch.no_grad():
-        vae.decoder.network[0].weight[0, 0] = torch.nan
-    for call in (
-        lambda: training.train(vae, x, epochs=1, batch_size=10, rng=0),
-        lambda: evaluation.log_likelihood(vae, x, 3, rng=0),
-        lambda: evaluation.reconstruct(vae, x),
-    ):
-        with pytest.raises(ValueError, match=r"vae has values .* in decoder\.network\.0\.weight"):
-            call()
-
-
 def test_a_folder_is_not_a_missing_file(tmp_path):
     vae = VAE.dense(4, 2, (8,), rng=0)
     x = np.zeros((20, 4))
@@ -491,73 +333,6 @@ def test_what_the_last_step_of_an_epoch_breaks_is_found_at_once(epochs, tmp_path
 
 
 # ------------------------------------------------------------------ forms of input
-
-
-def forms(x):
-    """Yield x in the forms that users have."""
-    yield torch.tensor(x)
-    with warnings.catch_warnings(action="ignore"):  # numpy's, that there is something better
-        yield np.matrix(x)
-    yield x[::-1][::1][::-1]
-    yield np.asfortranarray(x)
-    yield x.tolist()
-    yield x.astype(x.dtype.newbyteorder())
-    padded = np.full((2 * len(x), 2 * x.shape[1]), np.nan)
-    padded[::2, ::2] = x
-    yield padded[::2, ::2]
-
-
-def test_a_prior_takes_data_in_every_form():
-    want = MixturePrior.from_data(GEYSER, 2)
-    for form in forms(GEYSER):
-        prior = MixturePrior.from_data(form, 2)
-        np.testing.assert_allclose(prior.mean, want.mean, rtol=1e-14)
-        np.testing.assert_allclose(prior.scale, want.scale, rtol=1e-14)
-        model = BayesianMixture.init(form, 2, rng=0)
-        np.testing.assert_allclose(model.means, BayesianMixture.init(GEYSER, 2, rng=0).means)
-
-
-def test_a_data_frame_is_taken_like_its_numbers():
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(GEYSER, columns=["eruption", "wait"])
-    for make in (BayesianMixture, GaussianMixture):
-        np.testing.assert_allclose(
-            make.init(frame, 2, rng=0).means, make.init(GEYSER, 2, rng=0).means
-        )
-
-
-def test_rows_and_columns_that_run_backwards_are_taken():
-    x = np.random.default_rng(0).random((200, 16))
-    vae = VAE.dense(16, 2, (8,), rng=0)
-    for turned in (x[::-1], np.fliplr(x), np.flip(x)):
-        straight = turned.copy()
-        np.testing.assert_array_equal(
-            evaluation.reconstruct(vae, turned), evaluation.reconstruct(vae, straight)
-        )
-        assert torch.equal(vae.infer(turned).mean, vae.infer(straight).mean)
-        training.train(vae, turned, epochs=1, rng=0, validation=turned, progress=False)
-        z, straight_z = turned[:, ::8], straight[:, ::8].copy()
-        assert torch.equal(vae.likelihood(z).mean, vae.likelihood(straight_z).mean)
-    values = np.arange(5.0)[::-1]
-    assert gradients.monte_carlo(values).value == 2
-    assert torch.equal(gradients.leave_one_out(values), gradients.leave_one_out(values.copy()))
-
-
-def test_what_cannot_be_taken_is_named():
-    model = GaussianMixture.init(GEYSER, 2, rng=0)
-    tracked = torch.tensor(GEYSER, requires_grad=True)
-    for call in (em.fit, lambda m, x: m.log_prob(x), lambda m, x: m.infer(x)):
-        with pytest.raises(TypeError, match=r"x is a sparse matrix; wanted a dense array"):
-            call(model, scipy.sparse.csr_matrix(GEYSER))
-        with pytest.raises(TypeError, match=r"x is a Tensor that numpy does not take .*detach"):
-            call(model, tracked)
-        with pytest.raises(TypeError, match=r"x is a Tensor that numpy does not take"):
-            call(model, torch.tensor(GEYSER).bfloat16())
-    for make in (VAE.dense, lambda d, k, **o: VAE.dense(d, k, (3,), **o)):
-        with pytest.raises(TypeError, match="encoder is BernoulliPixels; wanted a Gaussian"):
-            make(4, 2, rng=0, encoder=BernoulliPixels)
-    with pytest.raises(TypeError, match="encoder is BernoulliPixels; wanted a Gaussian"):
-        VAE(BernoulliPixels(mlp([4, 4], rng=0)), BernoulliPixels(mlp([4, 4], rng=0)), 2)
 
 
 def test_every_score_takes_a_conditional_vae():
@@ -608,41 +383,6 @@ def own(layer):
     return VAE(DiagonalGaussian(encoder, floor=0.0), BernoulliPixels(decoder), 2)
 
 
-@pytest.mark.parametrize("layer", [lambda: nn.BatchNorm1d(16), lambda: nn.Dropout(0.5)])
-@pytest.mark.parametrize("mode", [True, False])
-def test_networks_with_modes_train_and_come_back_in_the_mode_they_were_in(layer, mode, tmp_path):
-    x = (np.random.default_rng(0).random((200, 6)) < 0.5).astype(float)
-    torch.manual_seed(7)
-    state = torch.get_rng_state()
-    trained = []
-    for validation in (None, x):
-        torch.manual_seed(1)
-        vae = own(layer).train(mode)
-        vae.encoder.network[1].eval()  # one layer may be in another mode than the rest
-        modes = [m.training for m in vae.modules()]
-        torch.manual_seed(8 if validation is None else 9)  # of no effect
-        before = torch.get_rng_state()
-        training.train(
-            vae, x, epochs=2, batch_size=50, rng=0, validation=validation, progress=False
-        )
-        assert [m.training for m in vae.modules()] == modes
-        assert torch.equal(torch.get_rng_state(), before)
-        for score in (
-            lambda v: evaluation.reconstruct(v, x),
-            lambda v: evaluation.log_likelihood(v, x, 3, rng=0),
-            lambda v: evaluation.active_units(v, x),
-            lambda v: evaluation.kl_split(v, x, rng=0),
-            lambda v: evaluation.gaps(v, x[:5], rng=0, steps=2, n_samples=5).best,
-            lambda v: v.sample(3, rng=0)[0],
-        ):
-            np.testing.assert_array_equal(score(vae), score(vae))
-        assert [m.training for m in vae.modules()] == modes
-        assert torch.equal(torch.get_rng_state(), before)
-        trained.append(weights(vae))
-    assert torch.equal(*trained)
-    torch.set_rng_state(state)
-
-
 class Scaled(nn.Module):
     """A network of one's own whose picture in words does not say all, and that keeps a state."""
 
@@ -685,22 +425,6 @@ def test_batchnorm_of_data_far_from_zero_has_not_diverged():
     assert len(training.train(vae, x, epochs=3, batch_size=128, rng=0).bound) == 3
 
 
-def test_what_cannot_be_trained_is_named():
-    x = (np.random.default_rng(0).random((64, 6)) < 0.5).astype(float)
-    frozen = VAE.dense(6, 2, (4,), rng=0).requires_grad_(False)
-    with pytest.raises(ValueError, match="vae has no weights that learn"):
-        training.train(frozen, x, epochs=1, batch_size=32, rng=0)
-    poisoned = own(lambda: nn.BatchNorm1d(16))
-    poisoned.decoder.network[1].running_mean[0] = torch.nan
-    with pytest.raises(ValueError, match=r"not finite in decoder\.network\.1\.running_mean"):
-        training.train(poisoned, x, epochs=1, batch_size=32, rng=0)
-    with pytest.raises(ValueError, match=r"not finite in decoder\.network\.1\.running_mean"):
-        evaluation.reconstruct(poisoned, x)
-    lazy = VAE(DiagonalGaussian(nn.LazyLinear(4), 0.0), BernoulliPixels(nn.Linear(2, 6)), 2)
-    with pytest.raises(ValueError, match="no size yet in encoder"):
-        training.train(lazy, x, epochs=1, batch_size=32, rng=0)
-
-
 def test_a_run_with_dropout_goes_on_to_the_weights_it_would_have_had(tmp_path):
     x = (np.random.default_rng(0).random((200, 6)) < 0.5).astype(float)
     ends = []
@@ -730,51 +454,6 @@ def test_k_means_is_linear_in_the_number_of_centres():
     assert seconds[1] < 64 * seconds[0]  # 16 times the centres; by squares it would be 256
 
 
-MEMORY = """
-import resource, numpy as np
-from lfm import evaluation, vae
-rng = np.random.default_rng(0)
-small = vae.VAE.dense(2, 2, rng=0, decoder=vae.DiagonalGaussian)
-wide = vae.VAE.dense(784, 2, (100,), rng=0)
-x, bits = rng.normal(size=(1000, 2)), rng.random((400, 784)) < 0.5
-evaluation.gaps(small, x[:3], rng=0, steps=1, n_samples=3)  # what torch imports for it
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-{call}
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units")
-@pytest.mark.parametrize(
-    ("call", "limit"),
-    [
-        ("evaluation.log_likelihood(small, x, 300, rng=0)", 200),  # the layers' numbers: 960 MB
-        ("evaluation.gaps(wide, bits[:10], rng=0, steps=1, n_samples=9000)", 400),  # at once: 1 GB
-        ("evaluation.kl_split(small, x.repeat(3, 0), rng=0)", 200),  # N² K: 430 MB
-        ("evaluation.log_prob_on_a_grid(wide, bits[:10], points=161)", 200),  # the grid's: 650 MB
-    ],
-)
-def test_what_is_said_to_go_in_chunks_goes_in_chunks(call, limit):
-    done = subprocess.run(
-        [sys.executable, "-c", MEMORY.format(call=call)], capture_output=True, text=True, check=True
-    )
-    assert float(done.stdout) < limit  # MiB
-
-
-def test_chunks_do_not_change_what_is_computed(monkeypatch):
-    x = np.random.default_rng(0).normal(size=(60, 2))
-    vae = VAE.dense(2, 2, (20,), rng=0, decoder=DiagonalGaussian)
-    whole = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
-    refined = evaluation.gaps(vae, x, rng=0, steps=50, n_samples=400)
-    monkeypatch.setattr(looking, "CHUNK", 2000)
-    parts = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
-    np.testing.assert_allclose(parts[0], whole[0], rtol=1e-9)
-    np.testing.assert_allclose(parts[1], whole[1], rtol=1e-5)
-    in_parts = evaluation.gaps(vae, x, rng=0, steps=50, n_samples=400)
-    for a, b in zip(in_parts, refined, strict=True):
-        np.testing.assert_allclose(a.mean(), b.mean(), atol=0.1)
-
-
 # ------------------------------------------------------------------ precision in the tails
 
 
@@ -796,40 +475,6 @@ def test_the_predictive_is_as_precise_as_it_says_however_far_out(shape, prec):
         exact = mpmath.log(mpmath.quad(integrand, list(pieces), maxdegree=4))
         found = q.log_prob([[x]])[0]
         assert abs(found - exact) < 1e-9 * max(1, abs(exact))
-
-
-# ------------------------------------------------------------------ lazy values
-
-
-@pytest.mark.parametrize(
-    "model",
-    [GaussianMixture.init(GEYSER, 2, rng=0), BayesianMixture.init(GEYSER, 2, rng=0),
-     BinaryFactors.init(GEYSER, 2, rng=0, exact=True)],
-    ids=lambda m: type(m).__name__,
-)  # fmt: skip
-@pytest.mark.parametrize("change", ["standardise", "shuffle", "one value"])
-def test_a_q_that_is_looked_at_late_is_of_the_data_it_was_inferred_from(model, change):
-    x = GEYSER.copy()
-    kept, late, looked_at = (em.fit(model, x).q for _ in range(3))
-    before = looked_at.probs.copy()
-    np.testing.assert_array_equal(kept.probs, before)
-    if change == "standardise":
-        x -= x.mean(axis=0)
-    elif change == "shuffle":
-        np.random.default_rng(0).shuffle(x)
-    else:
-        x[5, 1] += 1
-    np.testing.assert_array_equal(looked_at.probs, before)
-    if isinstance(model, BinaryFactors):  # its statistics were taken from the marginals already
-        np.testing.assert_array_equal(late.probs, before)
-    else:
-        with pytest.raises(ValueError, match="x was changed in place after this q"):
-            late.probs  # noqa: B018 - it is computed here
-    q = model.infer(x)  # what `infer` returns is computed already
-    now = q.probs.copy()
-    x *= 2
-    np.testing.assert_array_equal(q.probs, now)
-    np.testing.assert_array_equal(pickled(looked_at).probs, before)
 
 
 # ------------------------------------------------------------------ the shell
@@ -880,16 +525,6 @@ def test_a_place_that_cannot_be_is_one_line_in_the_shell(arguments, tmp_path, mo
     monkeypatch.setattr(training, "train", lambda *_, **__: pytest.fail("it trained"))
     with pytest.raises(SystemExit, match=r"samples\.png is a folder"):
         training.main(["--data", "digits", "--checkpoint", "run"])
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names here")
-def test_a_pipe_is_no_file(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for call in (lambda: training.load(tmp_path / "pipe"),
-                 lambda: training.save(scaled(1.0), tmp_path / "pipe")):  # fmt: skip
-        with pytest.raises(OSError, match="is a device or a pipe"):
-            call()
-    assert not (tmp_path / "pipe").is_file()
 
 
 @pytest.mark.parametrize("main", [

@@ -5,7 +5,6 @@ import re
 import tracemalloc
 from math import exp, log, pi
 
-import mpmath
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -15,7 +14,6 @@ from sklearn.mixture import GaussianMixture as SklearnMixture
 
 from lfm import em
 from lfm.distributions import Categorical, InverseWishart
-from lfm.engine import constants
 from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
 
 each_seed = pytest.mark.parametrize("seed", range(3))
@@ -359,131 +357,6 @@ def test_a_start_from_data_follows_their_units(unit):
     np.testing.assert_allclose(two.covs, one.covs * unit**2, rtol=1e-10)
 
 
-def exact_log_prob(model, x):
-    """ln p(x_n) in 60 digits, of the parameters as they are stored."""
-    with mpmath.workdps(60):
-        values = []
-        for v in x:
-            total = mpmath.mpf(0)
-            for w, m, c in zip(model.weights, model.means, model.covs, strict=True):
-                c = mpmath.matrix(c.tolist())
-                y = mpmath.matrix(v.tolist()) - mpmath.matrix(m.tolist())
-                mahalanobis = (y.T * mpmath.lu_solve(c, y))[0]
-                norm = mpmath.sqrt(mpmath.det(2 * mpmath.pi * c))
-                total += mpmath.mpf(w) * mpmath.exp(-mahalanobis / 2) / norm
-            values.append(float(mpmath.log(total)))
-        return np.array(values)
-
-
-@pytest.mark.parametrize("rotated", [False, True])
-def test_log_prob_of_ill_conditioned_covariances_is_exact(rotated):
-    var = np.array([5e4, 1.0, 1e-5])  # condition number 5e9
-    r = random_rotation(0, 3) if rotated else np.eye(3)
-    cov = symmetric(r @ np.diag(var) @ r.T)
-    model = GaussianMixture([0.3, 0.7], [[0, 0, 0], 50 * r[:, 0]], np.stack([cov, 2 * cov]))
-    x, _ = model.sample(30, rng=0)
-    # A Cholesky factor is backward stable: it loses what the condition number says, no more.
-    tol = 1e-12 if not rotated else 5e9 * np.finfo(float).eps
-    np.testing.assert_allclose(model.log_prob(x), exact_log_prob(model, x), rtol=0, atol=9 * tol)
-
-
-@pytest.mark.parametrize("offset", [0.0, 1e6, 1e8])
-def test_log_prob_at_an_offset_is_exact(offset):
-    plain = random_mixture(0)
-    means = np.round(plain.means * 1024) / 1024 + offset
-    model = GaussianMixture(plain.weights, means, plain.covs)
-    x, _ = model.sample(30, rng=0)
-    np.testing.assert_allclose(
-        model.log_prob(x), exact_log_prob(model, x), rtol=1e-12, atol=1e-7 if offset else 1e-13
-    )
-
-
-def test_shared_and_own_origins_agree(monkeypatch):
-    model = random_mixture(0, k=4, d=3)
-    x, _ = model.sample(3000, rng=0)
-    x = np.concatenate([x] * 6)  # more than one chunk
-    q = Categorical(np.random.default_rng(0).dirichlet(np.ones(4), size=len(x)))
-    results = {}
-    for name, limit in {"SharedOrigin": np.inf, "OwnOrigins": 0.0}.items():
-        monkeypatch.setattr(constants, "SHARED_LIMIT", limit)
-        assert type(model._scores.basis(x)).__name__ == name
-        stats, given = model.infer_and_expect(x), model.expect(x, q)
-        new, bounds = run(model, x, 4)
-        results[name] = (
-            [model.log_prob(x), model.infer(x).probs, stats.entropy, stats.r, given.r, bounds]
-            + [s.scatter(model.means) for s in (stats, given)]
-            + [new.weights, new.means, new.covs]
-        )
-    for a, b in zip(*results.values(), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-11, atol=1e-13)
-
-
-def far_clusters(distance, sd=1.0, n=100, thin=0.01):
-    """Three clusters of n data, `distance` times sd apart, with one thin direction."""
-    rng = np.random.default_rng(0)
-    y = sd * rng.normal(size=(3, n, 2)) * [1.0, thin] @ random_rotation(1, 2).T
-    return y + sd * distance * np.array([[0.0, 0.0], [1.0, 0.3], [-0.2, 1.0]])[:, None, :]
-
-
-def test_clusters_far_apart_keep_their_moments():
-    x = far_clusters(1e4)
-    covs = np.array([np.cov(v.T, bias=True) for v in x])
-    model = GaussianMixture(np.full(3, 1 / 3), x.mean(axis=1), covs)
-    fit, bounds = run(model, np.concatenate(x), 5)
-    np.testing.assert_allclose(fit.covs, covs, rtol=1e-9, atol=0)
-    np.testing.assert_allclose(fit.means, x.mean(axis=1), rtol=1e-12)
-    parts = zip(x, covs, strict=True)
-    naive = sum(
-        multivariate_normal(v.mean(axis=0), c).logpdf(v).sum() - len(v) * log(3) for v, c in parts
-    )
-    assert bounds[-1] == pytest.approx(naive, rel=1e-9)
-
-
-@pytest.mark.parametrize("distance", [1e2, 1e4, 1e6])
-def test_a_start_much_wider_than_its_clusters_shrinks_to_them(distance):
-    """In one step a variance falls by distance²: sums about a far origin would cancel."""
-    x = far_clusters(distance)
-    covs = np.array([np.cov(v.T, bias=True) for v in x])
-    wide = np.tile(distance**2 / 20 * np.eye(2), (3, 1, 1))
-    start = GaussianMixture(np.full(3, 1 / 3), x.mean(axis=1), wide)
-    fit = em.fit(start, np.concatenate(x), max_iter=20, tol=0).model
-    np.testing.assert_allclose(fit.covs, covs, rtol=1e-8, atol=0)
-
-
-def test_learning_from_a_given_q_is_exact_for_a_tight_cluster():
-    rng = np.random.default_rng(0)
-    x = np.concatenate([rng.normal(size=(50, 2)), 5 + 1e-5 * rng.normal(size=(50, 2))])
-    model = GaussianMixture([0.5, 0.5], [[0.0, 0.0], [1.0, 1.0]], [np.eye(2)] * 2)
-    new = model.learn(model.expect(x, Categorical(np.repeat(np.eye(2), 50, axis=0))))
-    np.testing.assert_allclose(new.covs[1], np.cov(x[50:].T, bias=True), rtol=1e-7)
-
-
-@pytest.mark.parametrize("offset", [1e2, 1e4, 1e6, 1e8])
-def test_a_start_far_from_the_data_learns_their_moments(offset):
-    """Given parameters need not be near the data; one component then needs one step."""
-    x = dyadic(0) + offset
-    model = GaussianMixture([1.0], np.zeros((1, 2)), np.eye(2)[None])
-    new = iteration(model, x)
-    expected = np.cov((x - offset).T, bias=True)
-    np.testing.assert_allclose(new.covs[0], expected, rtol=1e-9 + 32 * 2.2e-16 * offset)
-    assert np.isfinite(em.fit(model, x, max_iter=5).bounds).all()
-
-
-def test_more_columns_than_a_shared_expansion_holds():
-    d = constants.SHARED_COLUMNS + 2
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(300, d)) + 3 * rng.integers(2, size=(300, 1))
-    model = GaussianMixture.init(x, 2, rng=0, prior=InverseWishart.from_data(x, 2))
-    assert type(model._scores.basis(x)).__name__ == "OwnOrigins"
-    table = [
-        log(w) + multivariate_normal(m, c).logpdf(x)
-        for w, m, c in zip(model.weights, model.means, model.covs, strict=True)
-    ]
-    np.testing.assert_allclose(model.log_prob(x), np.logaddexp.reduce(table), rtol=1e-10)
-    _, bounds = run(model, x, 5)
-    assert bounds[-1] > bounds[0]
-
-
 def test_a_component_of_weight_zero_is_not_there():
     two = random_mixture(0, k=2)
     x, _ = two.sample(50, rng=0)
@@ -720,3 +593,9 @@ def test_the_error_names_the_component_that_collapsed(collapsed):
     model = random_mixture(0)
     with pytest.raises(DegenerateComponent, match=f"component {collapsed}"):
         model.learn(model.expect(x, Categorical(r)))
+
+
+def test_a_start_refuses_what_is_no_prior():
+    x = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(TypeError, match="prior is float"):
+        GaussianMixture.init(x, 2, rng=0, prior=3.0)

@@ -16,8 +16,6 @@ import pytest
 import torch
 
 from lfm import data, distributed, em, training
-from lfm.engine.moments import Moments
-from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import mixture_run, sealed
 from lfm.toy import TwoBells
@@ -313,22 +311,3 @@ def test_the_vae_alone_takes_bytes_as_images(tmp_path, capsys):
     distributed.main([str(a) for a in vae(tmp_path / "x", tmp_path / "vae.lfm", 2)[2:]])
     assert isinstance(training.load(tmp_path / "vae.lfm").decoder, BernoulliPixels)
     assert capsys.readouterr().out.startswith("epoch 1: bound -")
-
-
-def test_moments_join_as_those_of_all_data():
-    x = blobs(60)
-    for sizes in ([1, 2], [1, 3, 30], [30, 1]):
-        parts = np.split(x[: 2 * sum(sizes)], np.cumsum(sizes))
-        joined = Moments.of(parts[0])
-        for part in parts[1:]:
-            joined = joined + Moments.of(part)
-        whole = Moments.of(x[: 2 * sum(sizes)])
-        assert joined.n == whole.n
-        np.testing.assert_allclose(joined.mean, whole.mean, rtol=1e-13)
-        np.testing.assert_allclose(joined.about(whole.mean), whole.about(whole.mean), rtol=1e-10)
-    wide = [Moments.of(x.T[:2]), Moments.of(x.T[2:])]  # fewer data than columns: no D × D matrix
-    assert (wide[0] + wide[1]).scatter is None
-    a, b = (FactorAnalysis.init(m, 2) for m in (wide[0] + wide[1], x.T))
-    np.testing.assert_allclose(a.loadings @ a.loadings.T, b.loadings @ b.loadings.T, atol=1e-10)
-    with pytest.raises(ValueError, match="moments of 60 and 4 columns do not add"):
-        Moments.of(x) + wide[0]

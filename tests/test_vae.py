@@ -342,24 +342,6 @@ def test_the_way_back_of_a_convolution_makes_one_image_a_map():
     assert out.shape == (5, 2 * 64)
 
 
-@each_pair
-def test_architecture_is_names_and_numbers_and_builds_the_same(encoder, decoder):
-    vae = dense(encoder, decoder)
-    again = build(spec(vae)).double()
-    again.load_state_dict(vae.state_dict())
-    x, eps = data_for(vae), noise(2, 5, 2)
-    assert torch.equal(again.lower_bound(x, eps), vae.lower_bound(x, eps))
-
-
-def test_an_architecture_of_the_users_own_is_not_guessed():
-    vae = VAE(DiagonalGaussian(nn.Linear(3, 4)), DiagonalGaussian(nn.Linear(2, 6)), 2)
-    assert vae.lower_bound(torch.zeros(1, 3), noise(1, 1, 2)).shape == (1,)
-    with pytest.raises(ValueError, match="architecture of a Linear is not known"):
-        spec(vae)
-    with pytest.raises(ValueError, match=r"kind is 'os\.system'; wanted one of"):
-        build({"kind": "os.system"})
-
-
 def test_beta_weighs_the_divergence_in_the_loss_alone():
     one, four = dense(), VAE(dense().encoder, dense().decoder, 2, beta=4.0)
     x, eps = data_for(one), noise(2, 5, 2)

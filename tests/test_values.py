@@ -1,6 +1,7 @@
 """Frozen values: what a field wants, what a class may not have, and a q that is computed late."""
 
 import copy
+import dataclasses
 import pickle
 from dataclasses import FrozenInstanceError, replace
 
@@ -8,8 +9,12 @@ import numpy as np
 import pytest
 
 from lfm import data, em
+from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.engine.values import array, covariances, frozen, instance, number, positive, switch
+from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
+from lfm.variational_bayes import BayesianGaussian, BayesianMixture, MixturePrior, NormalGammaPrior
+from lfm.variational_em import BinaryFactors
 
 
 @frozen
@@ -83,3 +88,83 @@ def test_a_deferred_q_says_what_it_is():
     assert repr(q).startswith("Categorical(probs=")
     assert "entropy" in dir(q)
     np.testing.assert_array_equal(pickle.loads(pickle.dumps(q)).probs, q.probs)
+
+
+# ------------------------------------------------------------------ the values of the course
+
+
+GEYSER = data.old_faithful()
+
+
+def values():
+    """Yield every frozen value of the closed-form chapters, each looked at once."""
+    rng, iw = np.random.default_rng(0), InverseWishart.from_data(GEYSER)
+    mixture = GaussianMixture.init(GEYSER, 2, rng=0, prior=iw)
+    bayes = BayesianMixture.init(GEYSER, 2, rng=0)
+    factors = FactorAnalysis.init(np.hstack([GEYSER, GEYSER + rng.normal(size=GEYSER.shape)]), 1)
+    switches = BinaryFactors.init(GEYSER, 2, rng=0)
+    exact = BinaryFactors.init(GEYSER, 2, rng=0, exact=True)
+    for model in (mixture, bayes, switches, exact):
+        model.log_prob(GEYSER)
+        yield model
+        yield model.infer(GEYSER)
+    yield from (factors, factors.infer(np.zeros((1, 4))), iw, MixturePrior.from_data(GEYSER))
+    yield from (Categorical(np.eye(3)), Bernoulli(np.eye(3)), NormalGammaPrior(0.0, 1.0, 1.0, 1.0))
+    yield from (BayesianGaussian(NormalGammaPrior(0.0, 1.0, 1.0, 1.0)),)
+    yield LinearGaussian(np.eye(2), np.zeros(2), np.eye(2))
+
+
+def pickled(value):
+    return pickle.loads(pickle.dumps(value))
+
+
+def arrays_of(value):
+    return {n: a for n, a in vars(value).items() if isinstance(a, np.ndarray)}
+
+
+@pytest.mark.parametrize("value", list(values()), ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled])
+def test_a_copy_is_as_frozen_and_as_right_as_the_value(value, copied):
+    twin = copied(value)
+    assert type(twin) is type(value)
+    own = [f.name for f in dataclasses.fields(value)] if dataclasses.is_dataclass(value) else []
+    for name in set(own) & set(arrays_of(twin)):
+        array = getattr(twin, name)
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0
+        np.testing.assert_array_equal(array, getattr(value, name))
+    if hasattr(value, "log_prob") and hasattr(value, "infer") and hasattr(value, "covs"):
+        np.testing.assert_array_equal(twin.log_prob(GEYSER), value.log_prob(GEYSER))
+    if hasattr(value, "entropy"):
+        np.testing.assert_array_equal(twin.entropy(), value.entropy())
+
+
+@pytest.mark.parametrize(
+    "model",
+    [GaussianMixture.init(GEYSER, 2, rng=0), BayesianMixture.init(GEYSER, 2, rng=0),
+     BinaryFactors.init(GEYSER, 2, rng=0, exact=True)],
+    ids=lambda m: type(m).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("change", ["standardise", "shuffle", "one value"])
+def test_a_q_that_is_looked_at_late_is_of_the_data_it_was_inferred_from(model, change):
+    x = GEYSER.copy()
+    kept, late, looked_at = (em.fit(model, x).q for _ in range(3))
+    before = looked_at.probs.copy()
+    np.testing.assert_array_equal(kept.probs, before)
+    if change == "standardise":
+        x -= x.mean(axis=0)
+    elif change == "shuffle":
+        np.random.default_rng(0).shuffle(x)
+    else:
+        x[5, 1] += 1
+    np.testing.assert_array_equal(looked_at.probs, before)
+    if isinstance(model, BinaryFactors):  # its statistics were taken from the marginals already
+        np.testing.assert_array_equal(late.probs, before)
+    else:
+        with pytest.raises(ValueError, match="x was changed in place after this q"):
+            late.probs  # noqa: B018 - it is computed here
+    q = model.infer(x)  # what `infer` returns is computed already
+    now = q.probs.copy()
+    x *= 2
+    np.testing.assert_array_equal(q.probs, now)
+    np.testing.assert_array_equal(pickled(looked_at).probs, before)

@@ -12,6 +12,7 @@ rounding    what of a variance is rounding
 warn        warnings that name the caller's line
 files       files that are whole or not there, and read with a checksum
 inputs      what networks take: checked arrays, tensors, bytes as grey values
+looking     a VAE looked at: networks at rest, data in parts
 networks    what is asked of networks before they are used
 randomness  torch's own random state, borrowed and given back
 progress    bars for what takes more than two seconds

@@ -573,6 +573,7 @@ NOT_SPOILED = {
         "vae.VAE.extra_repr", "vae.Conditional.extra_repr", "training.Run",
         "training.Run.one_step", "training.Run.one_epoch", "training.Run.drawn",
         "training.Run.noise", "files.whole", "files.write", "files.write_all",
+        "inputs.double", "inputs.gaussian", "inputs.values_of",
         "files.remove_debris", "files.read", "files.digest", "files.checked_sha256",
         "files.parse_idx", "processes.together", "processes.from_all", "processes.smallest",
         "processes.average", "processes.all_reduce", "processes.contact", "mixture_run.about",

@@ -248,9 +248,8 @@ def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, A
 
 def _nearest(y: Array, centres: Array) -> Array:
     """Return which centre is nearest to each datum (N,); the (N, K) distances are not held."""
-    rows = max(1, 1_000_000 // len(centres))
-    parts = (y[i : i + rows] for i in range(0, len(y), rows))
-    return np.concatenate([_squared_distances(part, centres).argmin(axis=1) for part in parts])
+    size = max(1, 1_000_000 // len(centres))
+    return chunks.over(lambda y: _squared_distances(y, centres).argmin(axis=1), y, size=size)
 
 
 def _squared_distances(y: Array, centres: Array) -> Array:

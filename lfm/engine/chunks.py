@@ -9,16 +9,21 @@ from lfm.engine import constants
 Array = np.ndarray
 
 
-def rows(n: int, row: int, *, size: int | None = None) -> Iterator[slice]:
+def rows(n: int, row: int = 1, *, size: int | None = None) -> Iterator[slice]:
     """Yield slices of n rows, each of `row` float64 numbers, or of `size` rows where given."""
     size = size or max(4, constants.CHUNK_BYTES // (8 * row))
     return (slice(i, min(i + size, n)) for i in range(0, n, size))
 
 
-def over(work: Callable[..., Array], *arrays: Array, row: int) -> Array:
-    """Return `work` of the arrays' rows, some at a time, its results one below the other."""
+def over(
+    work: Callable[..., Array], *arrays: Array, row: int = 1, size: int | None = None
+) -> Array:
+    """Return `work` of the arrays' rows, some at a time, its results one below the other.
+
+    `row` and `size` as in `rows`.
+    """
     n, result = len(arrays[0]), None
-    for part in rows(n, row):
+    for part in rows(n, row, size=size):
         found = work(*(a[part] for a in arrays))
         if result is None:
             result = np.empty((n, *found.shape[1:]), found.dtype)

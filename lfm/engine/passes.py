@@ -71,7 +71,6 @@ class Batches:
     def expect(self, model, q):
         """Return the statistics of all data, those of the batches added up."""
         known = itertools.repeat(None) if q is None else iter(q)
-
         parts = validate.over(self.batches, lambda x: _expected(model, x, _next(known)))
         stats = _added(parts)
         if self.n not in (None, stats.n):

@@ -86,13 +86,12 @@ class Quadratic:
 
         The result has a row for each datum: (N, K) of the softmax, (N,) of the logsumexp.
         """
-        basis, result = self.basis(x), None
-        for part in chunks.rows(len(x), 0, size=basis.size):
-            found = function(basis.scores(basis.expand(x[part])), axis=0).T
-            if result is None:
-                result = np.empty((len(x), *found.shape[1:]))
-            result[part] = found
-        return result
+        basis = self.basis(x)
+
+        def work(x):
+            return function(basis.scores(basis.expand(x)), axis=0).T
+
+        return chunks.over(work, x, size=basis.size)
 
     def posterior_sums(self, x: Array, scatter: Array | float = 0.0) -> Sums:
         """Return the sums over all data with r = softmax of the scores; r is never held whole.
@@ -110,7 +109,7 @@ class Quadratic:
 
     def _pass(self, basis: "SharedOrigin | OwnOrigins", x: Array) -> Sums:
         entropy = 0.0
-        for part in chunks.rows(len(x), 0, size=basis.size):
+        for part in chunks.rows(len(x), size=basis.size):
             t = basis.expand(x[part])
             r, shifted, log_norm = softmax(basis.scores(t))
             entropy += float(log_norm.sum() - np.vdot(r, shifted))

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from deep import conditional, weights
 from torch import nn
 
 from lfm import training
@@ -50,18 +51,6 @@ def data_for(vae, n=5, seed=0):
 
 def noise(s, n, k, seed=0):
     return torch.tensor(np.random.default_rng(seed).normal(size=(s, n, k)))
-
-
-def conditional(beta=1.0, rng=0):
-    """Return a conditional VAE of eight bits, given two numbers."""
-    return ConditionalVAE(
-        DiagonalGaussian(mlp([10, 16, 4], rng=rng), floor=0.0),
-        BernoulliPixels(mlp([4, 16, 8], rng=rng + 1)), 2, 2, beta,
-    )  # fmt: skip
-
-
-def weights(vae):
-    return torch.cat([w.detach().ravel() for w in vae.parameters()])
 
 
 class Mine(VAE):

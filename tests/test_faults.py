@@ -11,6 +11,7 @@ import mpmath
 import numpy as np
 import pytest
 import torch
+from deep import conditional, weights
 from torch import nn
 
 from lfm import checks, data, distributed, em, evaluation, training
@@ -29,7 +30,6 @@ from lfm.training import TrainingDiverged
 from lfm.vae import (
     VAE,
     BernoulliPixels,
-    ConditionalVAE,
     DiagonalGaussian,
     FullGaussian,
     SharedGaussian,
@@ -40,18 +40,6 @@ from lfm.variational_bayes import BayesianGaussian, NormalGammaPrior
 
 GEYSER = data.old_faithful()
 BYTES = data.mnist().images[::20].reshape(-1, 784)
-
-
-def conditional(beta=1.0, rng=0):
-    """Return a conditional VAE of eight bits, given two numbers."""
-    return ConditionalVAE(
-        DiagonalGaussian(mlp([10, 16, 4], rng=rng), floor=0.0),
-        BernoulliPixels(mlp([4, 16, 8], rng=rng + 1)), 2, 2, beta,
-    )  # fmt: skip
-
-
-def weights(vae):
-    return torch.cat([w.detach().ravel() for w in vae.parameters()])
 
 
 # ------------------------------------------------------------------ one meaning of the same data

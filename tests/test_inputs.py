@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from deep import conditional, weights
 
 from lfm import data, evaluation, training
 from lfm.engine import inputs
-from lfm.vae import VAE, BernoulliPixels, ConditionalVAE, DiagonalGaussian, mlp
+from lfm.vae import VAE
 
 
 class Plain(inputs.TakesData):
@@ -177,18 +178,6 @@ def test_a_function_gives_one_finite_number_a_sample():
 # ------------------------------------------------------------------ in use
 
 BYTES = data.mnist().images[::20].reshape(-1, 784)
-
-
-def conditional(beta=1.0, rng=0):
-    """Return a conditional VAE of eight bits, given two numbers."""
-    return ConditionalVAE(
-        DiagonalGaussian(mlp([10, 16, 4], rng=rng), floor=0.0),
-        BernoulliPixels(mlp([4, 16, 8], rng=rng + 1)), 2, 2, beta,
-    )  # fmt: skip
-
-
-def weights(vae):
-    return torch.cat([w.detach().ravel() for w in vae.parameters()])
 
 
 def pixels_in_every_form():

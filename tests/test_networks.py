@@ -3,15 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from deep import weights
 from torch import nn
 
 from lfm import evaluation, training
 from lfm.engine import networks
 from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian
-
-
-def weights(vae):
-    return torch.cat([w.detach().ravel() for w in vae.parameters()])
 
 
 def own(layer):

@@ -305,6 +305,21 @@ def test_two_processes_train_the_vae_that_one_trains_on_their_batches_together(t
         torch.testing.assert_close(two[name], value, rtol=1e-4, atol=1e-5)
 
 
+def test_no_thread_of_the_exchange_outlives_it(tmp_path):
+    """It would abort a process that has succeeded, now and then, when the interpreter ends."""
+    data.write_shards(tmp_path / "x", np.random.default_rng(0).normal(size=(60, 5)), rows=30)
+    (tmp_path / "script.py").write_text(
+        "import os, pathlib, sys\n"
+        "from lfm import distributed\n"
+        "distributed.main(sys.argv[1:])\n"
+        "threads = [path.read_text() for path in pathlib.Path('/proc/self/task').glob('*/comm')]\n"
+        "os.write(1, b''.join(name.encode() for name in threads if 'gloo' in name))\n"
+    )
+    out = run(tmp_path / "script.py", *vae(tmp_path / "x", tmp_path / "run.lfm", 1)[2:])
+    assert out.startswith("epoch 1")
+    assert "gloo" not in out
+
+
 def test_the_vae_alone_takes_bytes_as_images(tmp_path, capsys):
     images = (255 * (np.random.default_rng(0).random((90, 16)) < 0.3)).astype(np.uint8)
     data.write_shards(tmp_path / "x", images)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 
 import numpy as np
 import torch
@@ -41,6 +42,9 @@ def processes(timeout: float = 30.0) -> Iterator[tuple[int, int]]:
         yield 0, 1
         return
     here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    # Imported later, as the first optimiser does, it would keep the group in its default arguments:
+    # the threads of gloo would outlive the interpreter, and now and then abort it at its end.
+    import_module("torch.distributed.nn.functional")
     gpu = torch.cuda.is_available() and torch.cuda.device_count() >= here
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))

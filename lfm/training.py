@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lfm.engine import networks, randomness, validate
+from lfm.engine import networks, optimisers, randomness, validate
 from lfm.engine.networks import check_weights, evaluating, modes_kept, out_of_memory
 from lfm.engine.progress import bar as progress_bar
 from lfm.vae import VAE
@@ -193,6 +193,7 @@ class Run:
         for i in range(n):
             self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
             self.losses[i] = step()
+        optimisers.release(self.optimiser)
         self.losses[n] = self._terms_after()
         terms = average(self.losses[: n + 1])
         self._judge(terms, before)

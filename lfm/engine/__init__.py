@@ -14,6 +14,7 @@ files       files that are whole or not there, and read with a checksum
 inputs      what networks take: checked arrays, tensors, bytes as grey values
 looking     a VAE looked at: networks at rest, data in parts
 networks    what is asked of networks before they are used
+optimisers  what an optimiser remembers, freed of numbers that slow it down
 randomness  torch's own random state, borrowed and given back
 progress    bars for what takes more than two seconds
 """

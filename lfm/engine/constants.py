@@ -59,3 +59,9 @@ MOST_SWITCHES = 15
 # From a cold start a datum is done when a sweep moves none of its probabilities by more than this.
 SWEEP_TOL = 1e-6
 SWEEPS = 100
+
+# ------------------------------------------------------------------ training
+
+# A mean gradient below this moves a weight by 1e-12 of the learning rate, for Adam divides it by
+# no less than 1e-8; it is still far from the denormal numbers of float32, below 1e-38.
+STILL = 1e-20

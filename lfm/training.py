@@ -189,7 +189,7 @@ class Run:
         n = self.per_epoch if n_steps is None else min(self.per_epoch, n_steps)
         self.vae.train()
         order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
-        step = self._recorded() if self.replays else self.one_step
+        step = self._step()
         for i in range(n):
             self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
             self.losses[i] = step()
@@ -214,13 +214,14 @@ class Run:
         shape = (1, len(x), self.vae.n_factors)
         return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
 
-    def _recorded(self) -> Callable[[], Tensor]:
-        """Return a recording of `one_step`, made once: it runs without Python in between."""
-        if self.recording is None:
+    def _step(self) -> Callable[[], Tensor]:
+        """Return what takes a step: a recording of `one_step`, made once, or `one_step` itself."""
+        if self.replays and self.recording is None:
             from lfm.scale import graphs
 
             self.recording = graphs.recorded(self)
-        return self.recording
+            self.replays = self.recording is not None
+        return self.recording or self.one_step
 
     @torch.no_grad()
     def _terms_after(self) -> Tensor:

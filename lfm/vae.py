@@ -108,7 +108,7 @@ class Conditional(nn.Module):
 
     def outputs(self, given: Tensor) -> Tensor:
         """Return what the network makes of `given` (..., A), shape (..., B)."""
-        flat = self.network(given.reshape(-1, given.shape[-1]))
+        flat = self.network(given.reshape(-1, given.shape[-1])).to(given.dtype)  # from bfloat16
         return flat.reshape(*given.shape[:-1], flat.shape[-1])
 
 
@@ -385,7 +385,8 @@ class ConditionalVAE(VAE):
 def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
     """Return z = μ + Lε (S, N, K) for the Gaussian q over (N, K) and noise eps (S, N, K)."""
     if isinstance(q, MultivariateNormal):
-        return q.loc + (q.scale_tril @ eps[..., None])[..., 0]
+        with torch.autocast(eps.device.type, enabled=False):  # of the networks alone
+            return q.loc + (q.scale_tril @ eps[..., None])[..., 0]
     return q.mean + q.stddev * eps
 
 

@@ -345,7 +345,9 @@ def test_fetch_wants_an_address(tmp_path, wrong):
 
 def test_downloads_are_kept_where_the_environment_says(tmp_path, monkeypatch):
     monkeypatch.setenv("LFM_CACHE", str(tmp_path / "here"))
-    assert files.cache_folder() == tmp_path / "here"
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pooch", None)  # it cannot be imported
+        assert files.cache_folder() == tmp_path / "here"
     monkeypatch.delenv("LFM_CACHE")
     assert files.cache_folder().name == "lfm"
 

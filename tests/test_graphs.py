@@ -1,5 +1,10 @@
 """The recording of a step: undone in the very tensors, and the step itself where none is made."""
 
+import gc
+import warnings
+import weakref
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
@@ -47,16 +52,111 @@ def test_steps_are_undone_in_the_very_tensors(epochs):
         assert all((value == 0).all() for value in held[-3:])  # Adam's, as at the beginning
 
 
-def test_where_no_graph_can_be_made_the_step_is_taken_as_it_is(monkeypatch):
-    def refuse():
-        raise RuntimeError("no stream here")
+class EmulatedCuda:
+    """What `graphs` asks of torch.cuda, on the CPU; a recording fails as in torch 2.12."""
 
-    monkeypatch.setattr(torch.cuda, "Stream", refuse)
-    run, other = (Run(gaussian(), X, 32, 1e-3, 0, "cpu") for _ in range(2))
+    def __init__(self, monkeypatch):
+        self.default = self.current = self
+        for name in ("Stream", "CUDAGraph"):
+            monkeypatch.setattr(torch.cuda, name, lambda: EmulatedCuda.__new__(EmulatedCuda))
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda: self.current)
+        monkeypatch.setattr(torch.cuda, "set_stream", lambda s: setattr(self, "current", s))
+        monkeypatch.setattr(torch.cuda, "stream", self.stream)
+        monkeypatch.setattr(torch.cuda, "graph", self.graph)
+
+    def wait_stream(self, other):
+        pass
+
+    def register_generator_state(self, generator):
+        warnings.warn("it finds them by itself now", FutureWarning, stacklevel=1)
+
+    @contextmanager
+    def stream(self, side):
+        before, self.current = self.current, side
+        yield
+        self.current = before
+
+    @contextmanager
+    def graph(self, graph):
+        self.current = graph
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+
+@pytest.fixture
+def cuda(monkeypatch):
+    return EmulatedCuda(monkeypatch)
+
+
+def about_to_record(**options):
+    run = Run(gaussian(), X, 32, 1e-3, 0, "cpu", **options)
     run.replays = True
-    with pytest.warns(UserWarning, match=r"no CUDA graph \(no stream here\)"):
-        run.one_epoch()
-    run.one_epoch()  # tried once only
-    for _ in range(2):
-        other.one_epoch()
+    return run
+
+
+def test_after_a_failed_recording_the_run_goes_on_as_if_it_had_not_been_tried(cuda):
+    run, other = about_to_record(), Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    generator = run.generator
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        for one in (run, other):
+            for _ in range(2):
+                one.one_epoch()
+    assert [str(w.message).split(" (")[0] for w in said] == ["no CUDA graph"]  # tried once
+    assert cuda.current is cuda.default
+    assert run.generator is not generator  # which torch 2.12 would take for one that is recorded
     assert same(run.vae, other.vae)
+    assert run.trace.bound == other.trace.bound
+
+
+def test_a_warning_that_is_an_error_is_raised_when_all_is_put_back(cuda):
+    run, other = about_to_record(), Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="no CUDA graph"):
+            graphs.recorded(run)
+    assert same(run.vae, other.vae)
+    assert torch.equal(run.generator.get_state(), other.generator.get_state())
+
+
+def test_after_a_failed_recording_the_run_is_freed_when_it_is_let_go(cuda):
+    run = about_to_record()
+    with pytest.warns(UserWarning, match="no CUDA graph"):
+        run.one_epoch()
+    gone = weakref.ref(run)
+    gc.disable()  # a cycle would hold the memory of a GPU until the collector comes
+    try:
+        del run
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, torch.OutOfMemoryError, SystemExit])
+def test_what_ends_a_recording_leaves_no_step_of_the_warm_up(cuda, monkeypatch, error):
+    run, calls = about_to_record(), []
+    step = run.one_step
+
+    def interrupted():
+        calls.append(step())
+        if len(calls) == 2:
+            raise error
+
+    monkeypatch.setattr(run, "one_step", interrupted)
+    before, random = checkpoints.snapshot(run), torch.get_rng_state()
+    with pytest.raises(error):
+        graphs.recorded(run)
+    for name, value in run.vae.state_dict().items():
+        assert torch.equal(value, before["model"][name])
+    assert torch.equal(run.generator.get_state(), before["generator"])
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_what_networks_draw_in_the_warm_up_is_put_back(cuda):
+    run = about_to_record()
+    run.vae.encoder.network.append(torch.nn.Dropout(0.5))
+    run.vae.train()
+    before = torch.get_rng_state()
+    with pytest.warns(UserWarning, match="no CUDA graph"):
+        assert graphs.recorded(run) is None
+    assert torch.equal(torch.get_rng_state(), before)

@@ -47,15 +47,19 @@ def test_a_rehearsal_finds_what_training_would():
         networks.rehearse(half.requires_grad_(False), x)
 
 
-def test_memory_that_is_too_small_is_not_blamed_on_the_columns(monkeypatch):
+@pytest.mark.parametrize("error", networks.MACHINE_FAILED)
+def test_a_machine_that_fails_is_not_blamed_on_the_columns(monkeypatch, error):
     vae = VAE.dense(6, 2, (4,), rng=0)
 
-    def full(*_):
-        raise torch.OutOfMemoryError("no more")
+    def fail(*_):
+        raise error("no more")
 
-    monkeypatch.setattr(vae, "lower_bound", full)
-    with pytest.raises(torch.OutOfMemoryError):
+    monkeypatch.setattr(vae, "lower_bound", fail)
+    with pytest.raises(error, match="no more"):
         networks.rehearse(vae, torch.rand(5, 6))
+
+
+def test_too_little_memory_ends_a_program_in_one_line():
     for error in (torch.OutOfMemoryError("no more"), RuntimeError("cannot allocate memory: 9 TB")):
         with pytest.raises(SystemExit, match="me: the networks need more memory than there is"):
             networks.out_of_memory(error, "me")

@@ -55,6 +55,14 @@ def test_the_state_is_given_back_after_an_error_too(context):
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_convolutions_are_meanwhile_of_the_kind_that_repeats_its_bits(monkeypatch):
+    cudnn = torch.backends.cudnn
+    monkeypatch.setattr(cudnn, "benchmark", True)
+    with randomness.own(CPU, 5):
+        assert (cudnn.deterministic, cudnn.benchmark) == (True, False)
+    assert (cudnn.deterministic, cudnn.benchmark) == (False, True)
+
+
 def test_what_was_got_is_put_back():
     states = randomness.get(CPU)
     assert len(states) == 1

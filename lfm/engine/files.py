@@ -184,9 +184,11 @@ def fetch(url: str | Sequence[str], path, sha256: str) -> Path:
 
 def cache_folder() -> Path:
     """Return the folder where downloads are kept: $LFM_CACHE, or the user's cache folder."""
-    import pooch
+    if not (folder := os.environ.get("LFM_CACHE")):
+        import pooch
 
-    return validate.path(os.environ.get("LFM_CACHE") or pooch.os_cache("lfm"), "LFM_CACHE")
+        folder = pooch.os_cache("lfm")
+    return validate.path(folder, "LFM_CACHE")
 
 
 def checked_sha256(sha256) -> str:

@@ -14,6 +14,13 @@ from lfm.engine import randomness, validate
 
 Tensor = torch.Tensor
 
+# RuntimeErrors that say nothing of what was asked for: too little memory, or a GPU that failed.
+MACHINE_FAILED = tuple(
+    getattr(torch, name)
+    for name in ("OutOfMemoryError", "AcceleratorError")
+    if hasattr(torch, name)
+)
+
 
 def device(name: str) -> torch.device:
     """Return the device that "auto", "cpu" or "cuda" means here. Raises `ValueError`."""
@@ -47,7 +54,7 @@ def rehearse(vae: nn.Module, x: Tensor) -> None:
     try:
         with evaluating(vae):
             vae.lower_bound(one, eps)
-    except torch.OutOfMemoryError:
+    except MACHINE_FAILED:
         raise
     except RuntimeError as error:
         raise ValueError(

@@ -25,10 +25,19 @@ def seeded(rng) -> Iterator[None]:
 
 @contextmanager
 def own(device: torch.device, seed: int) -> Iterator[None]:
-    """Let all that is drawn from torch's own state on `device` depend on `seed` alone."""
+    """Let all that is drawn from torch's own state on `device` depend on `seed` alone.
+
+    Convolutions on a GPU are meanwhile of the kind that gives the same bits each time.
+    """
+    cudnn = torch.backends.cudnn
+    kept = cudnn.deterministic, cudnn.benchmark
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         set_seed(device, seed)
-        yield
+        cudnn.deterministic, cudnn.benchmark = True, False
+        try:
+            yield
+        finally:
+            cudnn.deterministic, cudnn.benchmark = kept
 
 
 def set_seed(device: torch.device, seed: int) -> None:

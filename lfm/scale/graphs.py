@@ -5,10 +5,13 @@ GPU to run them. A recording is asked for once. It reads and writes the very ten
 recorded with: rows, weights and the optimiser's state are only ever changed in place.
 """
 
+import warnings
 from collections.abc import Callable
+from contextlib import suppress
 
 import torch
 
+from lfm.engine import networks, randomness
 from lfm.engine.warn import warn
 from lfm.scale.checkpoints import snapshot
 from lfm.training import Run
@@ -19,34 +22,56 @@ Tensor = torch.Tensor
 WARM_UP = 3
 
 
-def recorded(run: Run) -> Callable[[], Tensor]:
-    """Return the step as a recording that is replayed, or the step itself where none can be made.
+def recorded(run: Run) -> Callable[[], Tensor] | None:
+    """Return the step as a recording that is replayed, or None, with a warning.
 
-    The run is as it was before: weights, optimiser and generator.
+    The run is as it was before, whatever happens: weights, optimiser and random states.
     """
-    before = snapshot(run)
+    before, reason = snapshot(run), None
     try:
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
+        step = _record(run)
+    except networks.MACHINE_FAILED:
+        raise
+    except RuntimeError as error:
+        step, reason = None, str(error)
+        _free_generators(run)
+    finally:
+        put_back(run, before)
+    if reason is not None:
+        warn(f"no CUDA graph ({reason}); training goes on step by step", UserWarning)
+    return step
+
+
+def _record(run: Run) -> Callable[[], Tensor]:
+    here, side = torch.cuda.current_stream(), torch.cuda.Stream()
+    try:
+        side.wait_stream(here)
         with torch.cuda.stream(side):  # lazy initialisation must not be recorded
             for _ in range(WARM_UP):
                 run.one_step()
-        torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(run.generator)
+        with warnings.catch_warnings():  # a later torch may find it out by itself
+            warnings.simplefilter("ignore")
+            graph.register_generator_state(run.generator)
         with torch.cuda.graph(graph):
             terms = run.one_step()
-    except RuntimeError as error:
-        warn(f"no CUDA graph ({error}); training goes on step by step", UserWarning)
-        put_back(run, before)
-        return run.one_step
-    put_back(run, before)
+    finally:
+        torch.cuda.set_stream(here)  # a recording that fails leaves its own
+        here.wait_stream(side)
 
     def replay() -> Tensor:
         graph.replay()
         return terms
 
     return replay
+
+
+def _free_generators(run: Run) -> None:
+    """Make generators usable again: up to torch 2.12 a failed recording leaves them recording."""
+    run.generator, here = torch.Generator(run.device), torch.cuda.current_stream()
+    with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph()):
+        pass  # the end of an empty recording frees torch's own generator
+    torch.cuda.set_stream(here)
 
 
 def put_back(run: Run, before: dict) -> None:
@@ -60,3 +85,4 @@ def put_back(run: Run, before: dict) -> None:
             for key, value in run.optimiser.state[weights].items():
                 value.copy_(old[key]) if old is not None else value.zero_()
     run.generator.set_state(before["generator"])
+    randomness.put(run.device, before["global"])

@@ -48,6 +48,8 @@ def processes(timeout: float = 30.0) -> Iterator[tuple[int, int]]:
     gpu = torch.cuda.is_available() and torch.cuda.device_count() >= here
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        # Else NCCL reports a lost process by ending this one, from a thread of its own.
+        os.environ.setdefault("TORCH_NCCL_BLOCKING_WAIT", "1")
     wait = timedelta(seconds=timeout)
     with contact():
         store, rank, world = next(dist.rendezvous("env://", timeout=wait))

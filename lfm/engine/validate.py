@@ -309,6 +309,11 @@ def sequence(a, name: str) -> list:
     return list(a)
 
 
+def counts(a, name: str) -> list[int]:
+    """Return a sequence of whole numbers, at least 1, as a list."""
+    return [count(k, name) for k in sequence(a, name)]
+
+
 def path(a, name: str) -> Path:
     """Return the path of a file or folder: absolute, with `~` and links followed to their end."""
     if not isinstance(a, str | os.PathLike) or not isinstance(os.fspath(a), str):
@@ -351,6 +356,14 @@ def kind(a, name: str, wanted: type):
     if not isinstance(a, wanted):
         raise TypeError(f"{name} is {type(a).__name__}; wanted a {wanted.__name__}")
     return a
+
+
+def one_of(a, name: str, kinds: tuple[type, ...]) -> None:
+    """Raise where a value is of none of these classes. None is named by the class that it has."""
+    if not isinstance(a, kinds):
+        names = ["None" if k is type(None) else k.__name__ for k in kinds]
+        article = "an" if names[0][0] in "AEIOU" else "a"
+        raise TypeError(f"{name} is {type(a).__name__}; wanted {article} {' or '.join(names)}")
 
 
 def statistics(stats, wanted: type, **shapes: tuple[int, ...]) -> None:

@@ -9,13 +9,14 @@ Both steps raise the same lower bound L, so the loop checks at every half-step t
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
 from lfm.engine import constants, passes
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.signatures import Amount, Whole, checked
+from lfm.engine.values import Late
 
 Array = np.ndarray
 
@@ -114,21 +115,23 @@ class OptionalParts(Protocol):
         """Return how much of the bound, in nats, may be rounding: more for ill-conditioned data."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """The state after one half-step."""
 
     half: Literal["inference", "learning"]
     model: Any  # θ
-    q: Any  # q(Z), computed where it is looked at if the model has `infer_and_expect`
+    q: Any = Late()  # q(Z), computed when it is read if the model has `infer_and_expect`
     stats: Stats
     bound: float  # L(q, θ) in nats
 
 
-class Fit(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Fit:
     """The end of a run: `q` is the inference of the `model` beside it."""
 
     model: Any
-    q: Any  # a list of one q for each batch, where batch_size was given; of batches see `steps`
+    q: Any = Late()  # as in `Step`; of batches see `steps`
     bounds: Array  # L after each inference step, in nats; one more than learning steps made
     converged: bool
 
@@ -206,7 +209,8 @@ def fit(
                 bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
             if converged:
                 break
-    return Fit(step.model, step.q, np.array(bounds), converged)
+    q = vars(step)["q"]  # as it was given: reading it would compute it
+    return Fit(step.model, q, np.array(bounds), converged)
 
 
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:

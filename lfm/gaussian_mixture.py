@@ -86,8 +86,7 @@ class GaussianMixture:
     needs_q = False  # `infer` does not start from an old q: the posterior is exact
 
     def _check(self):
-        if self.prior is not None:
-            _check_prior(self.prior, self.means.shape[1])
+        _check_prior(self.prior, self.means.shape[1])
 
     @classmethod
     def init(
@@ -99,6 +98,7 @@ class GaussianMixture:
         of all data, plus the prior's scale where there is one. So it is singular only if the data
         are; `DegenerateComponent` then says to pass a prior.
         """
+        _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
         counts = np.bincount(labels, minlength=len(centres))
         shape = (len(centres), x.shape[1], x.shape[1])
@@ -260,8 +260,8 @@ def _safe(n_k: Array) -> Array:
     return np.where(_used(n_k), n_k[:, None], 1.0)
 
 
-def _check_prior(prior: InverseWishart, d: int) -> None:
-    if len(prior.scale) != d:
+def _check_prior(prior: InverseWishart | None, d: int) -> None:
+    if prior is not None and len(prior.scale) != d:
         raise ValueError(f"prior has a scale of {len(prior.scale)} dimensions; wanted {d}")
 
 

@@ -284,6 +284,7 @@ class BayesianMixture:
         centres, labels = k_means(x, n_components, rng=rng)
         prior = MixturePrior.from_data(x, n_components) if prior is None else prior
         k, d = centres.shape
+        validate.matrix(prior.mean[None], "prior.mean", d)
         alpha, beta, nu = (np.full(k, a) for a in (prior.concentration, prior.strength, prior.dof))
         alone = cls(prior, alpha, centres, beta, nu, np.broadcast_to(prior.scale, (k, d, d)))
         return alone.learn(alone.expect(x, Categorical(np.eye(k)[labels])))

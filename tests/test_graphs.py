@@ -12,6 +12,7 @@ RNG = np.random.default_rng(0)
 
 
 X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
+OPTIONS = {"batch_size": 32, "lr": 1e-3, "rng": 0, "device": "cpu"}
 
 
 def gaussian(seed=0, decoder=SharedGaussian):
@@ -32,7 +33,7 @@ def states(run):
 
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_steps_are_undone_in_the_very_tensors(epochs):
-    run = Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    run = Run(gaussian(), X, **OPTIONS)
     for _ in range(epochs):
         run.one_epoch()
     before = checkpoints.snapshot(run)
@@ -52,7 +53,7 @@ def test_where_no_graph_can_be_made_the_step_is_taken_as_it_is(monkeypatch):
         raise RuntimeError("no stream here")
 
     monkeypatch.setattr(torch.cuda, "Stream", refuse)
-    run, other = (Run(gaussian(), X, 32, 1e-3, 0, "cpu") for _ in range(2))
+    run, other = (Run(gaussian(), X, **OPTIONS) for _ in range(2))
     run.replays = True
     with pytest.warns(UserWarning, match=r"no CUDA graph \(no stream here\)"):
         run.one_epoch()

@@ -29,7 +29,7 @@ Check = Callable[[Any, str, Sizes], Any]
 def _data(look: Callable) -> Check:
     def check(x, name: str, sizes: Sizes):
         x = look(x, name, sizes.get("D"))
-        sizes["N"], sizes["D"] = x.shape
+        sizes["N"] = len(x)
         return x
 
     return check
@@ -50,17 +50,17 @@ Switch = Annotated[bool, lambda a, name, _: validate.switch(a, name)]
 def fits(a, name: str, kinds: tuple[type, ...], sizes: Sizes) -> Any:
     """Return a value of one of these dataclasses, whose arrays have the sizes that are known.
 
-    A `Deferred` q is evaluated. Raises `TypeError` for another kind, `ValueError` for other sizes.
+    Raises `TypeError` for another kind, `ValueError` for other sizes.
     """
-    a = a.evaluate() if hasattr(type(a), "evaluate") else a
     validate.one_of(a, name, kinds)
     for field, shape in letters(type(a)).items():
         found = np.shape(getattr(a, field))
-        wanted = tuple(sizes.get(letter, n) for letter, n in zip(shape, found, strict=False))
-        if found != wanted:
+        pairs = zip(shape, found, strict=False)
+        if len(found) != len(shape) or any(sizes.get(letter, n) != n for letter, n in pairs):
+            wanted = ", ".join(str(sizes.get(letter, "any")) for letter in shape)
             raise ValueError(
-                f"{name} has {field} of shape {found}; wanted {wanted}, as the model and its data "
-                "have"
+                f"{name} has {field} of shape {found}; wanted ({wanted}), as the model and its "
+                "data have"
             )
     return a
 

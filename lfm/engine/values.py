@@ -182,11 +182,10 @@ def _made(kind: type, values: dict):
 
 
 class Deferred:
-    """What `model.infer(x)` returns, computed where it is looked at, and then kept.
+    """What `model.infer(x)` returns, computed when it is asked for, and then kept.
 
-    So a fit of a million data need not hold its q. Looking at it raises `ValueError` where x has
-    been changed in place by then; of more than 2,000 rows a sample of at least half as many is
-    compared.
+    So a fit of a million data need not hold its q. Asking raises `ValueError` where x has been
+    changed in place by then; of more than 2,000 rows a sample of at least half as many is compared.
     """
 
     def __init__(self, model, x: Array):
@@ -204,24 +203,28 @@ class Deferred:
             self._model = self._x = None  # neither is needed any more
         return self._q
 
-    def __repr__(self) -> str:
-        known = self._q is not None
-        return repr(self._q) if known else f"q(Z) of a {type(self._model).__name__}, not looked at"
 
-    def __dir__(self):
-        return sorted({*super().__dir__(), *dir(self.evaluate())})
+class Late:
+    """A field of a dataclass that may be given a `Deferred`, or a list of them.
 
-    def __getattr__(self, name: str):
-        if name.startswith("_"):  # of a half-made object, or asked for by copy and pickle
-            raise AttributeError(name)
-        return getattr(self.evaluate(), name)
+    Who reads the field gets what they stand for: a q like any other.
+    """
 
-    def __reduce__(self):
-        return _the_same, (self.evaluate(),)
+    def __set_name__(self, owner: type, name: str):
+        self.name = name
+
+    def __set__(self, value, given):
+        vars(value)[self.name] = given
+
+    def __get__(self, value, owner: type):
+        if value is None:
+            raise AttributeError(f"{self.name} of {owner.__name__} has no default")
+        given = vars(value)[self.name]
+        return [_evaluated(q) for q in given] if isinstance(given, list) else _evaluated(given)
 
 
-def _the_same(q):
-    return q
+def _evaluated(q):
+    return q.evaluate() if isinstance(q, Deferred) else q
 
 
 def _mark(x: Array) -> int:

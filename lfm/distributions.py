@@ -91,7 +91,7 @@ class LinearGaussian:
         log_det = 2 * np.log(np.diag(self._chol)).sum()
         return float(0.5 * (len(self.cov) * (1 + np.log(2 * np.pi)) + log_det))
 
-    def sample(self, x: Data, *, rng: Rng) -> Array:
+    def sample(self, x, *, rng: Rng) -> Array:
         """Return one draw of z_n for each datum of x (N, D), shape (N, K)."""
         mean = self.mean(x)
         return mean + rng.standard_normal(mean.shape) @ self._chol.T

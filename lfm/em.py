@@ -209,8 +209,7 @@ def fit(
                 bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
             if converged:
                 break
-    q = vars(step)["q"]  # as it was given: reading it would compute it
-    return Fit(step.model, q, np.array(bounds), converged)
+    return Fit(step.model, vars(step)["q"], np.array(bounds), converged)  # q is not read here
 
 
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:

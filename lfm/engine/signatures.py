@@ -55,8 +55,8 @@ def fits(a, name: str, kinds: tuple[type, ...], sizes: Sizes) -> Any:
     validate.one_of(a, name, kinds)
     for field, shape in letters(type(a)).items():
         found = np.shape(getattr(a, field))
-        pairs = zip(shape, found, strict=False)
-        if len(found) != len(shape) or any(sizes.get(letter, n) != n for letter, n in pairs):
+        known = tuple(map(sizes.get, shape, found))  # what is not known may be as it is
+        if len(found) != len(shape) or found != known:
             wanted = ", ".join(str(sizes.get(letter, "any")) for letter in shape)
             raise ValueError(
                 f"{name} has {field} of shape {found}; wanted ({wanted}), as the model and its "

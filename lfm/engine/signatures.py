@@ -35,9 +35,17 @@ def _data(look: Callable) -> Check:
     return check
 
 
+def _distributions(a, name: str, _):
+    n_axes = validate.numeric(a, name).ndim
+    return validate.probabilities(a, name, (None,) * max(n_axes, 1))
+
+
 Data = Annotated[Any, _data(validate.data)]  # (N, D), each value looked at: finite, not too large
 Rows = Annotated[Any, _data(validate.matrix)]  # (N, D), whose values show in what is made of them
 Column = Annotated[Any, _data(lambda x, name, _: validate.data(x, name, 1))]  # (N, 1)
+Distributions = Annotated[Any, _distributions]  # (..., K), each sums to 1
+LogTable = Annotated[Any, lambda a, name, _: validate.log_table(a, name)]  # (..., K)
+Numbers = Annotated[Any, lambda a, name, _: validate.finite(validate.numeric(a, name), name)]
 Doubles = Annotated[Any, lambda x, name, _: validate.double(x, name)]  # (N, D), float64
 Rng = Annotated[Any, lambda a, name, _: validate.generator(a, name)]  # a generator, or a seed
 Count = Annotated[int, lambda a, name, _: validate.count(a, name)]  # 1 or more

@@ -358,6 +358,16 @@ def kind(a, name: str, wanted: type):
     return a
 
 
+def log_table(a, name: str) -> Array:
+    """Return log probabilities (..., K) in double precision; -inf is for what is impossible."""
+    a = np.asarray(numeric(a, name), dtype=np.float64)
+    if a.ndim == 0 or a.size == 0:
+        raise ValueError(f"{name} has shape {a.shape}; wanted (..., K), not empty")
+    if np.isnan(a).any() or np.isposinf(a).any():
+        raise ValueError(f"{name} has NaN or +inf; wanted log probabilities, -inf for impossible")
+    return a
+
+
 def one_of(a, name: str, kinds: tuple[type, ...]) -> None:
     """Raise where a value is of none of these classes. None is named by the class that it has."""
     if not isinstance(a, kinds):

@@ -376,27 +376,6 @@ def one_of(a, name: str, kinds: tuple[type, ...]) -> None:
         raise TypeError(f"{name} is {type(a).__name__}; wanted {article} {' or '.join(names)}")
 
 
-def statistics(stats, wanted: type, **shapes: tuple[int, ...]) -> None:
-    """Raise where statistics are of another kind of model, or of one of other sizes."""
-    kind(stats, "stats", wanted)
-    for name, shape in shapes.items():
-        found = np.shape(getattr(stats, name))
-        if found != shape:
-            raise ValueError(f"stats has {name} of shape {found}; wanted {shape}, as the model has")
-
-
-def probs_of(q, kind: type, shape: tuple[int, int]) -> Array:
-    """Return the probabilities of a q over discrete factors: for these data and this model."""
-    probs = getattr(q, "probs", None)
-    if not isinstance(probs, np.ndarray):
-        raise TypeError(f"q is {type(q).__name__}; wanted a {kind.__name__} with probs {shape}")
-    if probs.shape != shape:
-        raise ValueError(
-            f"q has probs of shape {probs.shape}; wanted {shape}, for these data and this model"
-        )
-    return probs
-
-
 def torch_seed(rng) -> int:
     """Return the seed for a generator of torch's, drawn from a generator or a seed."""
     return int(generator(rng).integers(2**62))

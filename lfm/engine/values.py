@@ -218,7 +218,9 @@ class Late:
 
     def __get__(self, value, owner: type):
         if value is None:
-            raise AttributeError(f"{self.name} of {owner.__name__} has no default")
+            if "__dataclass_fields__" not in vars(owner):  # `dataclass` asks for a default
+                raise AttributeError(f"{self.name} of {owner.__name__} has no default")
+            return self
         given = vars(value)[self.name]
         return [_evaluated(q) for q in given] if isinstance(given, list) else _evaluated(given)
 

@@ -12,6 +12,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import logsumexp, rel_entr, xlogy
 
 from lfm.engine import validate
+from lfm.engine.signatures import Distributions, LogTable, Numbers, checked
 
 Array = np.ndarray
 
@@ -24,15 +25,17 @@ class Decomposition(NamedTuple):
     log_marginal: Array  # ln p(x | θ)
 
 
-def log_marginal(log_joint) -> Array:
+@checked
+def log_marginal(log_joint: LogTable) -> Array:
     """Return ln p(x | θ) = ln Σ_z p(x, z | θ) in nats, shape (...); what learning maximises.
 
     Eq. objective. The sum is taken in the log domain, so that nothing underflows.
     """
-    return logsumexp(_table(log_joint), axis=-1)
+    return logsumexp(log_joint, axis=-1)
 
 
-def posterior(log_joint) -> Array:
+@checked
+def posterior(log_joint: LogTable) -> Array:
     """Return p(z | x, θ) by Bayes' rule, shape (..., K).
 
     Eq. tight: with this q the lower bound equals the log marginal. Raises `ValueError` where
@@ -41,19 +44,19 @@ def posterior(log_joint) -> Array:
     return np.exp(_log_posterior(log_joint))
 
 
-def expected_log_joint(q, log_joint) -> Array:
+@checked
+def expected_log_joint(q: Distributions, log_joint: LogTable) -> Array:
     """Return Q = E_q[ln p(x, z | θ)] in nats, shape (...): the part of the bound that has θ in it.
 
     Eq. old-posterior: with q = p(z | x, θ_old) the bound is Q(θ, θ_old) + H[q].
     """
-    q, log_joint = _distribution(q, "q"), _table(log_joint)
     validate.together(q=q, log_joint=log_joint)
     return (q * np.where(q > 0, log_joint, 0.0)).sum(axis=-1)  # 0 times -inf counts as 0
 
 
-def entropy(q) -> Array:
+@checked
+def entropy(q: Distributions) -> Array:
     """Return H[q] = -Σ_z q ln q in nats, shape (...), with 0 ln 0 = 0."""
-    q = _distribution(q, "q")
     return -xlogy(q, q).sum(axis=-1)
 
 
@@ -65,35 +68,35 @@ def lower_bound(q, log_joint) -> Array:
     return expected_log_joint(q, log_joint) + entropy(q)
 
 
-def rearranged(q, log_likelihood, prior) -> Array:
+@checked
+def rearranged(q: Distributions, log_likelihood: LogTable, prior: Distributions) -> Array:
     """Return the same bound as E_q[ln p(x | z)] - KL(q || p(z)) in nats, shape (...).
 
     Eq. rearranged: how well z explains x, less what q pays for leaving the prior. The tables
     `log_likelihood` and `prior` (..., K) hold ln p(x | z=k) and p(z=k).
     """
-    q, prior = _distribution(q, "q"), _distribution(prior, "prior")
-    log_likelihood = _table(log_likelihood, "log_likelihood")
     validate.together(q=q, log_likelihood=log_likelihood, prior=prior)
     return expected_log_joint(q, log_likelihood) - kl(q, prior)
 
 
-def kl(q, p) -> Array:
+@checked
+def kl(q: Distributions, p: Distributions) -> Array:
     """Return KL(q || p) = Σ_z q ln(q / p) in nats, shape (...); +inf where q > 0 = p.
 
     Eq. divergence: not negative, zero only for q = p, and not symmetric (PRML 1.6.1).
     """
-    q, p = _distribution(q, "q"), _distribution(p, "p")
     validate.together(q=q, p=p)
     return rel_entr(q, p).sum(axis=-1)
 
 
-def decompose(q, log_joint) -> Decomposition:
+@checked
+def decompose(q: Distributions, log_joint: LogTable) -> Decomposition:
     """Return bound, divergence and log marginal, each computed from its own definition.
 
     Eq. decomposition: bound + divergence = log marginal for every q (PRML 9.4).
     """
     # In the log domain: a posterior of e^-800 is 0 in double precision, and the KL then infinite.
-    q, log_posterior = _distribution(q, "q"), _log_posterior(log_joint)
+    log_posterior = _log_posterior(log_joint)
     validate.together(q=q, log_joint=log_posterior)
     with np.errstate(divide="ignore", invalid="ignore"):
         log_ratio = np.where(q > 0, np.log(q) - log_posterior, 0.0)
@@ -104,15 +107,14 @@ def decompose(q, log_joint) -> Decomposition:
     )
 
 
-def gradient(q, grad_log_joint) -> Array:
+@checked
+def gradient(q: Distributions, grad_log_joint: Numbers) -> Array:
     """Return ∂L(q, θ)/∂θ = E_q[∂ ln p(x, z | θ)/∂θ] at fixed q, shape (...).
 
     Eq. fisher: where q = p(z | x, θ) this is also the gradient of the log marginal.
     """
-    q = _distribution(q, "q")
-    grad = validate.finite(validate.numeric(grad_log_joint, "grad_log_joint"), "grad_log_joint")
-    validate.together(q=q, grad_log_joint=grad)
-    return (q * grad).sum(axis=-1)
+    validate.together(q=q, grad_log_joint=grad_log_joint)
+    return (q * grad_log_joint).sum(axis=-1)
 
 
 def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
@@ -137,23 +139,8 @@ def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
     return float(0.5 * (trace + distance - d + log_det))
 
 
-def _log_posterior(log_joint) -> Array:
-    log_joint = _table(log_joint)
+def _log_posterior(log_joint: Array) -> Array:
     log_evidence = logsumexp(log_joint, axis=-1, keepdims=True)
     if np.isneginf(log_evidence).any():
         raise ValueError("log_joint has a row of -inf: that x has probability 0, so no posterior")
     return log_joint - log_evidence
-
-
-def _table(log_joint, name: str = "log_joint") -> Array:
-    log_joint = np.asarray(validate.numeric(log_joint, name), dtype=np.float64)
-    if log_joint.ndim == 0 or log_joint.size == 0:
-        raise ValueError(f"{name} has shape {log_joint.shape}; wanted (..., K), not empty")
-    if np.isnan(log_joint).any() or np.isposinf(log_joint).any():
-        raise ValueError(f"{name} has NaN or +inf; wanted log probabilities, -inf for impossible")
-    return log_joint
-
-
-def _distribution(q, name: str) -> Array:
-    n_axes = validate.numeric(q, name).ndim
-    return validate.probabilities(q, name, (None,) * max(n_axes, 1))

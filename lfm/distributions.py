@@ -9,6 +9,7 @@ import numpy as np
 from scipy.special import multigammaln, xlogy
 
 from lfm.engine import chunks, constants, validate
+from lfm.engine.signatures import Count, Data, Rng
 from lfm.engine.values import array, covariances, frozen, number, probabilities, switches
 
 Array = np.ndarray
@@ -28,9 +29,9 @@ class Categorical:
         """Return the most probable value of each z_n, shape (N,), integers."""
         return self.probs.argmax(axis=1)
 
-    def sample(self, *, rng) -> Array:
+    def sample(self, *, rng: Rng) -> Array:
         """Return one draw of every z_n, shape (N,), integers."""
-        uniform = validate.generator(rng).random((len(self.probs), 1))
+        uniform = rng.random((len(self.probs), 1))
         cumulative = self.probs.cumsum(axis=1)
         # Divided by its last value, which rounding may leave a little short of 1.
         return (uniform >= cumulative / cumulative[:, -1:]).sum(axis=1)
@@ -55,9 +56,9 @@ class Bernoulli:
         """Return the most probable state of each z_n, shape (N, K), of 0 and 1."""
         return (self.probs > 0.5).astype(float)
 
-    def sample(self, *, rng) -> Array:
+    def sample(self, *, rng: Rng) -> Array:
         """Return one draw of every z_n, shape (N, K), of 0 and 1."""
-        return (validate.generator(rng).random(self.probs.shape) < self.probs).astype(float)
+        return (rng.random(self.probs.shape) < self.probs).astype(float)
 
 
 def _sum_x_log_x(m: Array) -> Array:
@@ -81,9 +82,8 @@ class LinearGaussian:
     def _chol(self) -> Array:
         return np.linalg.cholesky(self.cov)
 
-    def mean(self, x) -> Array:
+    def mean(self, x: Data) -> Array:
         """Return E[z_n] for data x (N, D), shape (N, K)."""
-        x = validate.data(x, n_columns=len(self.offset))
         return (x - self.offset) @ self.weights.T
 
     def entropy(self) -> float:
@@ -91,10 +91,10 @@ class LinearGaussian:
         log_det = 2 * np.log(np.diag(self._chol)).sum()
         return float(0.5 * (len(self.cov) * (1 + np.log(2 * np.pi)) + log_det))
 
-    def sample(self, x, *, rng) -> Array:
+    def sample(self, x, *, rng: Rng) -> Array:
         """Return one draw of z_n for each datum of x (N, D), shape (N, K)."""
         mean = self.mean(x)
-        return mean + validate.generator(rng).standard_normal(mean.shape) @ self._chol.T
+        return mean + rng.standard_normal(mean.shape) @ self._chol.T
 
 
 @frozen
@@ -112,7 +112,7 @@ class InverseWishart:
         validate.scalar(self.dof, "dof", len(self.scale) - 1, strict=True)
 
     @classmethod
-    def from_data(cls, x, n_components: int = 1) -> "InverseWishart":
+    def from_data(cls, x: Data, n_components: Count = 1) -> "InverseWishart":
         """Return a weak prior in the units of the data: ν = D + 2, Ψ = diag(var x) / K^(2/D).
 
         The K components share the volume of the data, so each one's standard deviation is about
@@ -121,8 +121,6 @@ class InverseWishart:
         Source: Fraley and Raftery 2007, Journal of Classification 24, 155-181 (there with the
         full covariance; the diagonal serves collinear data too).
         """
-        x = validate.data(x)
-        n_components = validate.count(n_components, "n_components")
         var = _varying(x)
         fallback = var[var > 0].mean() if var.any() else 1.0
         d = x.shape[1]
@@ -130,9 +128,13 @@ class InverseWishart:
         return cls(dof=d + 2.0, scale=scale)
 
     @cached_property
+    def _chol(self) -> Array:
+        return np.linalg.cholesky(self.scale)
+
+    @cached_property
     def _log_normaliser(self) -> float:
         d, nu = len(self.scale), self.dof
-        log_det = 2 * np.log(np.diag(np.linalg.cholesky(self.scale))).sum()
+        log_det = 2 * np.log(np.diag(self._chol)).sum()
         return 0.5 * nu * (log_det - d * np.log(2)) - multigammaln(nu / 2, d)
 
     def log_prob(self, cov) -> Array:
@@ -146,7 +148,7 @@ class InverseWishart:
         chol = validate.cholesky(cov, "cov")
         log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
         # tr(Ψ Σ⁻¹) by the factor: a covariance that has one may still be singular to LAPACK
-        half = np.linalg.solve(chol, np.linalg.cholesky(self.scale))
+        half = np.linalg.solve(chol, self._chol)
         with np.errstate(over="ignore"):
             trace = np.square(half).sum(axis=(-2, -1))
         return self._log_normaliser - 0.5 * ((self.dof + d + 1) * log_det + trace)

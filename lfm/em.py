@@ -9,12 +9,14 @@ Both steps raise the same lower bound L, so the loop checks at every half-step t
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
-from lfm.engine import constants, passes, validate
+from lfm.engine import constants, passes
 from lfm.engine.progress import bar as progress_bar
+from lfm.engine.signatures import Amount, Whole, checked
+from lfm.engine.values import Late
 
 Array = np.ndarray
 
@@ -23,8 +25,7 @@ Array = np.ndarray
 class Stats:
     """Expected sufficient statistics of (x, z) under q, summed over data, and H[q] in nats.
 
-    Eq. sufficient-statistics. `+` joins two batches, field by field. Where they are taken about an
-    origin, which serves accuracy alone, `about(origin)` moves it, and `+` keeps that of the first.
+    Eq. sufficient-statistics. `+` joins two batches, field by field.
     """
 
     n: int  # N
@@ -38,22 +39,39 @@ class Stats:
             if np.shape(value) != np.shape(theirs[name]):
                 shapes = f"{np.shape(theirs[name])} and {np.shape(value)}"
                 raise ValueError(f"statistics with {name} of shape {shapes} do not add")
-        if hasattr(self, "origin"):
-            theirs = other.about(self.origin).sums()
         return replace(self, **{name: value + theirs[name] for name, value in mine.items()})
 
     def __radd__(self, other) -> Self:
         """Return self for 0 + self, so that `sum` adds up batches."""
         return self if isinstance(other, int) and other == 0 else NotImplemented
 
-    def __mul__(self, weight: float) -> Self:
+    @checked
+    def __mul__(self, weight: Amount) -> Self:
         """Return the statistics of data of which each counts `weight` times."""
-        weight = validate.scalar(weight, "weight", 0.0)
         return replace(self, **{name: weight * value for name, value in self.sums().items()})
 
     def sums(self) -> dict[str, Any]:
-        """Return the fields that are sums over data: all but an origin."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "origin"}
+        """Return the fields that are sums over data."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+@dataclass(frozen=True, eq=False)
+class CentredStats(Stats):
+    """Statistics of y = x - origin, which serves accuracy alone. `+` keeps the first's origin."""
+
+    origin: Any
+
+    def __add__(self, other: Self) -> Self:
+        same = type(other) is type(self) and np.shape(other.origin) == np.shape(self.origin)
+        return super().__add__(other.about(self.origin) if same else other)
+
+    def about(self, origin) -> Self:
+        """Return the same statistics about another origin."""
+        raise NotImplementedError
+
+    def sums(self) -> dict[str, Any]:
+        """Return the fields that are sums over data: all but the origin."""
+        return {name: value for name, value in super().sums().items() if name != "origin"}
 
 
 class Model(Protocol):
@@ -81,7 +99,7 @@ class Model(Protocol):
 class OptionalParts(Protocol):
     """What a model may have besides; the loop uses it where it is there."""
 
-    needs_q: bool  # False: `infer` ignores the old q, so that the q's of batches are not kept
+    needs_q: bool  # whether `infer` goes on from the old q (True where a model does not say)
 
     def infer_and_expect(self, x: Array) -> Stats:
         """Return `expect(x, infer(x))` in one pass over x that never holds q whole."""
@@ -97,21 +115,23 @@ class OptionalParts(Protocol):
         """Return how much of the bound, in nats, may be rounding: more for ill-conditioned data."""
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Step:
     """The state after one half-step."""
 
     half: Literal["inference", "learning"]
     model: Any  # θ
-    q: Any  # q(Z), computed where it is looked at if the model has `infer_and_expect`
+    q: Any = Late()  # q(Z), computed when it is read if the model has `infer_and_expect`
     stats: Stats
     bound: float  # L(q, θ) in nats
 
 
-class Fit(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Fit:
     """The end of a run: `q` is the inference of the `model` beside it."""
 
     model: Any
-    q: Any  # a list of one q for each batch, where batch_size was given; of batches see `steps`
+    q: Any = Late()  # as in `Step`; of batches see `steps`
     bounds: Array  # L after each inference step, in nats; one more than learning steps made
     converged: bool
 
@@ -131,7 +151,7 @@ def steps(
     batch_size: int | None = None,
     total: Callable[[Any], Any] | None = None,
 ) -> Iterator[Step]:
-    """Yield a `Step` after every half-step, inference first, without end.
+    """Return an iterator over a `Step` after every half-step, inference first, without end.
 
     The loop starts from `model` as it is and, if its inference goes on from an old q, from `q`. x
     is an array (N, D). With `batch_size`, it passes through inference that many rows at a time and
@@ -143,9 +163,13 @@ def steps(
 
     Where this process holds only a part of the data, `total` returns the sums of all data from
     those of the part, as `distributed.total` does: statistics, or what `summarise` returned.
-    Raises `BoundDecreased`, and what the model raises for its input.
+    Arguments are checked at the call. A step raises `BoundDecreased`, and what the model raises.
     """
-    data, bound = passes.over(model, x, batch_size, total), -np.inf
+    return _half_steps(model, passes.over(model, x, batch_size, total), q)
+
+
+def _half_steps(model: Model, data: "passes.Whole | passes.Batches", q) -> Iterator[Step]:
+    bound = -np.inf
     while True:
         q = data.infer(model, q)  # q ← argmax_q L(q, θ)
         stats = data.expect(model, q)
@@ -156,13 +180,14 @@ def steps(
         yield Step("learning", model, q, stats, bound)
 
 
+@checked
 def fit(
     model: Model,
     x,
     q=None,
     *,
-    max_iter: int = 1000,
-    tol: float = 1e-6,
+    max_iter: Whole = 1000,
+    tol: Amount = 1e-6,
     batch_size: int | None = None,
     total: Callable[[Any], Any] | None = None,
     progress: bool | None = None,
@@ -173,8 +198,6 @@ def fit(
     learning steps and ends with inference, so that the model and q belong together; `progress` as
     in `progress.bar`. Eq. ascent: `bounds` never falls. Raises what `steps` raises.
     """
-    max_iter = validate.count(max_iter, "max_iter", 0)
-    tol = validate.scalar(tol, "tol", 0.0)
     bounds, converged = [], False
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)
     inferences = (s for s in all_steps if s.half == "inference")
@@ -186,7 +209,7 @@ def fit(
                 bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
             if converged:
                 break
-    return Fit(step.model, step.q, np.array(bounds), converged)
+    return Fit(step.model, vars(step)["q"], np.array(bounds), converged)  # q is not read here
 
 
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:

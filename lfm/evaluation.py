@@ -3,8 +3,6 @@
 What looks at networks imports torch when it is called, so that the chapters before do without.
 """
 
-from __future__ import annotations  # types of torch are named without loading it
-
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +14,7 @@ from scipy.special import entr, rel_entr
 from lfm.engine import looking, validate
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.progress import watched
+from lfm.engine.signatures import Amount, Count, Doubles, Rng, Switch, Whole, checked
 
 if TYPE_CHECKING:
     import torch
@@ -26,7 +25,10 @@ if TYPE_CHECKING:
 Array = np.ndarray
 
 
-def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> float:
+@checked
+def few_label_accuracy(
+    x: Doubles, labels, n_labels: int, *, rng: Rng, ridge: Amount = 0.0
+) -> float:
     """Return the accuracy of a classifier that saw `n_labels` labels, on all other data.
 
     x (N, D) are pixels, or the factors of a model that saw no labels; labels (N,) whole numbers.
@@ -35,11 +37,9 @@ def few_label_accuracy(x, labels, n_labels: int, *, rng, ridge: float = 0.0) -> 
     regression of one-hot labels on x by least squares (PRML 4.1.3), of least norm where several
     fit; `ridge` is added to the diagonal of its normal equations.
     """
-    x, rng = validate.double(x, "x"), validate.generator(rng)
     labels = validate.labels_of(labels, len(x))
     classes, labels = np.unique(labels, return_inverse=True)
     n_labels = validate.count(n_labels, "n_labels", len(classes), len(x) - 1)
-    ridge = validate.scalar(ridge, "ridge", 0.0)
     train = _ranks(labels, rng) < n_labels // len(classes)
     centre, target = x[train].mean(axis=0), np.eye(len(classes))[labels[train]]
     share = target.mean(axis=0)
@@ -72,12 +72,12 @@ class Match(NamedTuple):
     correlation: Array  # (K,) with its sign, which the data may not determine
 
 
-def match_factors(found, truth) -> Match:
+@checked
+def match_factors(found: Doubles, truth: Doubles) -> Match:
     """Return the best one-to-one matching of factors found (N, L) with true ones (N, K), L ≥ K.
 
     It has the largest sum of absolute correlations. A factor that does not vary has correlation 0.
     """
-    found, truth = validate.double(found, "found"), validate.double(truth, "truth")
     if len(found) != len(truth) or found.shape[1] < truth.shape[1]:
         raise ValueError(
             f"found has shape {found.shape}; wanted {len(truth)} rows and at least "
@@ -97,7 +97,7 @@ SAMPLES_A_STEP = 8
 
 
 @looking.at_rest
-def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
+def log_likelihood(vae: "VAE", x, n_samples: Count, *, rng) -> Array:
     """Return the importance-weighted estimate of ln p(x_n | θ) in nats, float64 (N,).
 
     ln (1/S) Σ_s p(x_n, z_s) / q(z_s | x_n) with S = n_samples draws of z: at most ln p(x_n) on
@@ -107,7 +107,6 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     import torch
 
     x = vae.checked(x)
-    n_samples = validate.count(n_samples, "n_samples")
     generator = torch.Generator(next(vae.parameters()).device)
     generator.manual_seed(validate.torch_seed(rng))
     result, width = np.empty(len(x)), looking.width(vae, vae.seen(x[:1]))
@@ -117,7 +116,7 @@ def log_likelihood(vae: VAE, x, n_samples: int, *, rng) -> Array:
     return looking.sound(vae, result)
 
 
-def _log_sum_of_weights(vae: VAE, x, n_samples: int, width: int, generator) -> torch.Tensor:
+def _log_sum_of_weights(vae: "VAE", x, n_samples: int, width: int, generator) -> "torch.Tensor":
     """Return ln Σ_s p(x_n, z_s) / q(z_s | x_n) for data on their device (N,), in float64."""
     import torch
 
@@ -132,19 +131,18 @@ def _log_sum_of_weights(vae: VAE, x, n_samples: int, width: int, generator) -> t
 
 
 @looking.at_rest
-def active_units(vae: VAE, x, *, threshold: float = 0.01) -> Array:
+def active_units(vae: "VAE", x, *, threshold: Amount = 0.01) -> Array:
     """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
 
     A factor below the threshold says the same of every datum: its posterior is the prior.
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
-    threshold = validate.scalar(threshold, "threshold", 0.0)
     means = looking.each(vae, x, lambda batch: vae.encoder(batch).mean)
     return means.var(axis=0) > threshold
 
 
 @looking.at_rest
-def reconstruct(vae: VAE, x) -> Array:
+def reconstruct(vae: "VAE", x) -> Array:
     """Return E[x | z] at z = E_q[z | x_n], shape (N, D): what the factors keep of each datum.
 
     Bytes come back as grey values from 0 to 1, other data in their units; of a `ConditionalVAE`
@@ -172,7 +170,7 @@ class Gaps(NamedTuple):
 
 
 @looking.at_rest
-def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) -> Array:
+def log_prob_on_a_grid(vae: "VAE", x, *, points: int = 161, reach: float = 6.0) -> Array:
     """Return ln p(x_n | θ) in nats (N,) for one or two factors, by a sum over a grid of z.
 
     The grid has `points` in each direction, from -reach to reach standard deviations of the prior;
@@ -200,7 +198,7 @@ def log_prob_on_a_grid(vae: VAE, x, *, points: int = 161, reach: float = 6.0) ->
     return looking.sound(vae, total.cpu().numpy())
 
 
-def _prior_on_a_grid(at: Array, k: int, like) -> tuple[torch.Tensor, torch.Tensor]:
+def _prior_on_a_grid(at: Array, k: int, like) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return all z (G, K) with coordinates `at`, and ln p(z) plus ln of a cell's size (G,)."""
     import torch
 
@@ -211,7 +209,9 @@ def _prior_on_a_grid(at: Array, k: int, like) -> tuple[torch.Tensor, torch.Tenso
 
 
 @looking.at_rest
-def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: int = 2000) -> Gaps:
+def gaps(
+    vae: "VAE", x, *, rng, full: Switch = False, steps: Whole = 400, n_samples: Count = 2000
+) -> Gaps:
     """Return ln p(x) by a grid, the bound of the best Gaussian q, and that of the network's q.
 
     The best q, diagonal or with `full` covariance, is found for each datum by `steps` of Adam on
@@ -222,8 +222,6 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     import torch
 
     x = vae.checked(x)
-    full = validate.switch(full, "full")
-    steps, n_samples = validate.count(steps, "steps", 0), validate.count(n_samples, "n_samples")
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     log_prob = log_prob_on_a_grid(vae, x)
     parts = looking.parts(vae, x, each=4 * SAMPLES_A_STEP)  # layers are kept for the way back
@@ -241,7 +239,7 @@ def gaps(vae: VAE, x, *, rng, full: bool = False, steps: int = 400, n_samples: i
     return Gaps(log_prob, best, network)
 
 
-def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> MultivariateNormal:
+def _refined(vae: "VAE", x, q, full: bool, n_steps: int, generator, bar) -> "MultivariateNormal":
     """Return the best Gaussian for each datum that steps of Adam find, from q on."""
     import torch
     from torch.distributions import MultivariateNormal
@@ -251,7 +249,7 @@ def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> Multiv
     below = torch.zeros(len(x), k, k).to(x).requires_grad_()
     own = [mean, log_std, below] if full else [mean, log_std]
 
-    def free() -> MultivariateNormal:
+    def free() -> "MultivariateNormal":
         factor = torch.diag_embed(log_std.exp()) + (torch.tril(below, -1) if full else 0)
         return MultivariateNormal(mean, scale_tril=factor, validate_args=False)
 
@@ -267,7 +265,7 @@ def _refined(vae: VAE, x, q, full: bool, n_steps: int, generator, bar) -> Multiv
     return free()
 
 
-def _bound_of(vae: VAE, q, x, eps) -> Array:
+def _bound_of(vae: "VAE", q, x, eps) -> Array:
     """Return the bound (N,) of q for data x, estimated by noise eps (S, N, K), a part at a time."""
     depth, total = max(1, looking.CHUNK // (len(x) * looking.width(vae, x))), 0.0
     for part in eps.split(depth):
@@ -276,7 +274,7 @@ def _bound_of(vae: VAE, q, x, eps) -> Array:
     return (total / len(eps) - divergence.double()).cpu().numpy()
 
 
-def _noise(s: int, x, k: int, generator) -> torch.Tensor:
+def _noise(s: int, x, k: int, generator) -> "torch.Tensor":
     import torch
 
     return torch.randn(s, len(x), k, generator=generator, dtype=x.dtype).to(x.device)
@@ -291,7 +289,7 @@ class KLSplit(NamedTuple):
 
 
 @looking.at_rest
-def kl_split(vae: VAE, x, *, rng) -> KLSplit:
+def kl_split(vae: "VAE", x, *, rng: Rng) -> KLSplit:
     """Return what the divergence is made of, over the data x (N, D), for a diagonal q.
 
     Eq. beta-bound: with q(z) the average of all q(z | x_n), it is E ln q(z|x)/q(z), plus
@@ -308,13 +306,13 @@ def kl_split(vae: VAE, x, *, rng) -> KLSplit:
     mean, std = (torch.cat([getattr(q, a) for q in qs]).double().cpu() for a in ("mean", "stddev"))
     looking.sound(vae, mean)
     looking.sound(vae, std.log())  # nor is it 0
-    eps = torch.as_tensor(validate.generator(rng).standard_normal(mean.shape))
+    eps = torch.as_tensor(rng.standard_normal(mean.shape))
     z = mean + std * eps
     rows = torch.arange(len(z)).split(max(1, looking.CHUNK // mean.numel()))
     return KLSplit(*torch.cat([_split(z, mean, std, part) for part in rows], 1).mean(1).tolist())
 
 
-def _split(z, mean, std, rows) -> torch.Tensor:
+def _split(z, mean, std, rows) -> "torch.Tensor":
     """Return the three parts for some rows of z (N, K), under the q's of all data; (3, n)."""
     import torch
     from torch.distributions import Normal
@@ -415,7 +413,10 @@ class Control(NamedTuple):
     success: Array  # share of pictures that read within the tolerance of their order
 
 
-def attribute_control(images, ordered, judge_images, judge_attributes, *, tolerance=0.5) -> Control:
+@checked
+def attribute_control(
+    images, ordered, judge_images, judge_attributes, *, tolerance: Amount = 0.5
+) -> Control:
     """Return how well images (N, D) obey the attributes that were ordered (N, A).
 
     The judge is the regression, of least norm, of `judge_attributes` (M, A) on `judge_images`
@@ -433,7 +434,7 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
             f"judge_images, judge_attributes have {x.shape[1]}, {y.shape[1]} columns; wanted "
             f"{images.shape[1]}, {ordered.shape[1]}, as images and ordered have"
         )
-    tolerance, var = validate.scalar(tolerance, "tolerance", 0.0), ordered.var(axis=0)
+    var = ordered.var(axis=0)
     if not _varies(ordered).all():
         raise ValueError("ordered has an attribute of one value only; wanted orders that differ")
     weights = np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(axis=0), rcond=1e-6)[0]
@@ -445,13 +446,13 @@ def attribute_control(images, ordered, judge_images, judge_attributes, *, tolera
     return Control(r2, (np.abs(read - ordered) < tolerance).mean(axis=0))
 
 
-def neighbour_score(codes, labels, *, n_neighbours: int = 10) -> float:
+@checked
+def neighbour_score(codes: Doubles, labels, *, n_neighbours: int = 10) -> float:
     """Return the share of the nearest neighbours in code space (N, K) that have the same label.
 
     labels (N,) are numbers; each datum has `n_neighbours` of them, fewer than N. Where more are
     equally near than are wanted, each of them counts in part.
     """
-    codes = validate.double(codes, "codes")
     labels = validate.labels_of(labels, len(codes))
     n = validate.count(n_neighbours, "n_neighbours", 1, len(codes) - 1)
     places, at, sizes = np.unique(codes, axis=0, return_inverse=True, return_counts=True)

@@ -12,11 +12,12 @@ import numpy as np
 from scipy.linalg import pinvh
 
 from lfm.distributions import LinearGaussian
-from lfm.em import Stats
+from lfm.em import CentredStats
 from lfm.engine import chunks, constants, validate
-from lfm.engine.moments import Moments
+from lfm.engine.moments import Moments, Summed
 from lfm.engine.rounding import filled, least_noise, unrounded
-from lfm.engine.values import array, frozen, positive, switch
+from lfm.engine.signatures import Count, Data, Rng, Rows, Switch
+from lfm.engine.values import array, frozen, positive, sums, switch
 from lfm.engine.warn import warn
 
 Array = np.ndarray
@@ -27,15 +28,14 @@ class HeywoodCase(UserWarning):
 
 
 @dataclass(frozen=True, eq=False)
-class FactorStats(Stats):
-    """Σ_n of E_q[(y, y², z, y zᵀ, z zᵀ)] with y = x_n - origin; the origin only serves accuracy."""
+class FactorStats(CentredStats):
+    """Σ_n of E_q[(y, y², z, y zᵀ, z zᵀ)] with y = x_n - origin, an origin (D,)."""
 
-    origin: Array  # (D,)
-    x: Array  # Σ y (D,)
-    xx: Array  # Σ y² (D,), the diagonal alone
-    z: Array  # Σ E[z] (K,)
-    xz: Array  # Σ y E[z]ᵀ (D, K)
-    zz: Array  # Σ E[z zᵀ] (K, K)
+    x: Array = sums("D")  # Σ y
+    xx: Array = sums("D")  # Σ y², the diagonal alone
+    z: Array = sums("K")  # Σ E[z]
+    xz: Array = sums("D", "K")  # Σ y E[z]ᵀ
+    zz: Array = sums("K", "K")  # Σ E[z zᵀ]
 
     @classmethod
     def of(cls, x: Array, z: Array, cov: Array, entropy: float) -> "FactorStats":
@@ -100,14 +100,15 @@ class FactorAnalysis:
             raise ValueError("noise differs between columns; isotropic=True wants one variance")
 
     @classmethod
-    def init(cls, x, n_factors: int, *, rng=None, isotropic: bool = False) -> "FactorAnalysis":
+    def init(
+        cls, x: Summed, n_factors: int, *, rng=None, isotropic: Switch = False
+    ) -> "FactorAnalysis":
         """Return a starting point: the closed form of probabilistic PCA, nothing random in it.
 
         Where the noise may differ between columns they are brought to unit variance first, so
         that the start, like the model, does not depend on their units.
         """
-        x = x if isinstance(x, Moments) else Moments.of(x)
-        if validate.switch(isotropic, "isotropic"):
+        if isotropic:
             return cls.ppca(x, n_factors)
         std = np.sqrt(filled(_variances(x)))
         start = _ppca(x, n_factors, std)
@@ -115,29 +116,24 @@ class FactorAnalysis:
         return cls(start.loadings * std[:, None], start.mean, noise)
 
     @classmethod
-    def ppca(cls, x, n_factors: int) -> "FactorAnalysis":
+    def ppca(cls, x: Summed, n_factors: int) -> "FactorAnalysis":
         """Return the maximum of the likelihood with Ψ = σ²I, in closed form; K < D factors.
 
         Eq. ppca-optimum: W = U (Λ - σ²I)^½ from the K leading eigenpairs of the covariance of x,
         σ² the mean of the other D - K eigenvalues. Source: PRML 12.2.1; Tipping and Bishop 1999,
         Journal of the Royal Statistical Society B 61, 611-622.
         """
-        x = x if isinstance(x, Moments) else Moments.of(x)
         return _ppca(x, n_factors, np.ones(len(x.mean)))
 
-    def summarise(self, x) -> Moments:
+    def summarise(self, x: Summed) -> Moments:
         """Return the moments of x. `infer` and `expect` take them in place of x."""
-        moments = x if isinstance(x, Moments) else Moments.of(x)
-        validate.matrix(moments.mean[None], n_columns=len(self.mean))
-        return moments
+        return x
 
-    def infer(self, x, q=None) -> LinearGaussian:
+    def infer(self, x: Rows | Moments, q=None) -> LinearGaussian:
         """Return q(Z) = p(Z | X, θ): z_n ~ N(G Wᵀ Ψ⁻¹ (x_n - μ), G). The old `q` is not needed.
 
         Eq. factor-posterior. One linear map serves all data, so x is only looked at for its shape.
         """
-        if not isinstance(x, Moments):
-            validate.matrix(x, n_columns=len(self.mean))
         return self._posterior
 
     @cached_property
@@ -148,20 +144,18 @@ class FactorAnalysis:
         G = 0.5 * (G + G.T)
         return LinearGaussian(G @ (W / psi[:, None]).T, mu, G)
 
-    def expect(self, x, q: LinearGaussian) -> FactorStats:
+    def expect(self, x: Data | Moments, q: LinearGaussian) -> FactorStats:
         """Return Σ of E_q[(y, y², z, y zᵀ, z zᵀ)] and H[q]; from `Moments` at a cost without N.
 
         Eq. sufficient-statistics, with y = x - x̄. Raises `ValueError` where q and x disagree.
         """
-        d, k = self.loadings.shape
-        _check_linear(q, (k, d))
-        x = x if isinstance(x, Moments) else Moments.centred(validate.data(x, n_columns=d))
+        x = x if isinstance(x, Moments) else Moments.centred(x)
         A, G = q.weights, q.cov
         z = A @ (x.mean - q.offset)  # the mean of E[z_n] over data (K,)
         xz = x.times(A.T)  # Σ y_n E[z_n]ᵀ (D, K)
         zz = x.n * (G + np.outer(z, z)) + A @ xz  # Σ (Cov[z_n] + E[z_n] E[z_n]ᵀ) (K, K)
-        sums = x.n * z, xz, 0.5 * (zz + zz.T)
-        return FactorStats(x.n, x.n * q.entropy(), x.mean, np.zeros(d), x.squares(), *sums)
+        at_mean = np.zeros_like(x.mean), x.squares()  # Σ y and Σ y²
+        return FactorStats(x.n, x.n * q.entropy(), x.mean, *at_mean, x.n * z, xz, 0.5 * (zz + zz.T))
 
     def learn(self, stats: FactorStats) -> "FactorAnalysis":
         """Return the regression of x on z: W, μ, and Ψ from what it leaves unexplained.
@@ -172,7 +166,6 @@ class FactorAnalysis:
         all that are allowed, and the bound still never falls. Warns with `HeywoodCase` of columns
         whose noise is below 0.5 % and whose likelihood has no maximum above the floor.
         """
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         loadings, mean, residual = regression(stats)
         var, floor = stats.var(), stats.floor()
         noise = np.maximum(residual / stats.n, floor)
@@ -188,7 +181,6 @@ class FactorAnalysis:
         After exact inference L = ln p(X | θ).
         """
         d, k = self.loadings.shape
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         squares = stats.squares(self.loadings, self.mean)
         log_det = np.log(self.noise).sum()
         log_likelihood = -0.5 * (
@@ -199,17 +191,15 @@ class FactorAnalysis:
 
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         return stats.rounding(self.loadings, self.mean, self.noise)
 
-    def log_prob(self, x) -> Array:
+    def log_prob(self, x: Data) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), without the D × D covariance.
 
         Eq. woodbury: |W Wᵀ + Ψ| = |Ψ| / |G|, and the distance of x from μ is what it costs to
         explain x by its best z: (y - W z)ᵀ Ψ⁻¹ (y - W z) + zᵀ z with y = x - μ, z = E[z | x].
         """
         W, psi, q = self.loadings, self.noise, self._posterior
-        x = validate.data(x, n_columns=len(psi))
         const = len(psi) * np.log(2 * np.pi) + np.log(psi).sum() - np.linalg.slogdet(q.cov)[1]
 
         def work(x):
@@ -221,9 +211,8 @@ class FactorAnalysis:
 
         return chunks.over(work, x, row=2 * len(psi))
 
-    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         d, k = self.loadings.shape
         z = rng.standard_normal((n, k))
         x = z @ self.loadings.T + self.mean + np.sqrt(self.noise) * rng.standard_normal((n, d))
@@ -288,12 +277,6 @@ def _ppca(x: Moments, n_factors: int, std: Array) -> FactorAnalysis:
 def _variances(x: Moments) -> Array:
     """Return the variance of each column (D,); 0 where it is but rounding."""
     return unrounded(x.squares() / x.n, x.mean)
-
-
-def _check_linear(q, shape: tuple[int, int]) -> None:
-    validate.kind(q, "q", LinearGaussian)
-    if q.weights.shape != shape:
-        raise ValueError(f"q has weights of shape {q.weights.shape}; wanted {shape}")
 
 
 def _heywood(model: FactorAnalysis, stats: FactorStats) -> Array:

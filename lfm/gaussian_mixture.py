@@ -12,11 +12,12 @@ import numpy as np
 from scipy.special import logsumexp, softmax
 
 from lfm.distributions import Categorical, InverseWishart
-from lfm.em import Stats
+from lfm.em import CentredStats
 from lfm.engine import chunks, constants, validate
 from lfm.engine.quadratic import Quadratic
 from lfm.engine.rounding import collapse
-from lfm.engine.values import array, covariances, frozen, instance, probabilities
+from lfm.engine.signatures import Count, Data, Rng, Rows, checked
+from lfm.engine.values import array, covariances, frozen, instance, probabilities, sums
 
 Array = np.ndarray
 
@@ -26,13 +27,12 @@ class DegenerateComponent(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class MixtureStats(Stats):
-    """Σ_n of E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k; the origins only serve accuracy."""
+class MixtureStats(CentredStats):
+    """Σ_n of E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D)."""
 
-    origin: Array  # (K, D)
-    r: Array  # N_k = Σ_n r_nk (K,)
-    rx: Array  # Σ_n r_nk y_n (K, D)
-    rxx: Array  # Σ_n r_nk y_n y_nᵀ (K, D, D)
+    r: Array = sums("K")  # N_k = Σ_n r_nk
+    rx: Array = sums("K", "D")  # Σ_n r_nk y_n
+    rxx: Array = sums("K", "D", "D")  # Σ_n r_nk y_n y_nᵀ
 
     def about(self, origin: Array) -> "MixtureStats":
         """Return the same statistics about other origins (K, D)."""
@@ -86,12 +86,11 @@ class GaussianMixture:
     needs_q = False  # `infer` does not start from an old q: the posterior is exact
 
     def _check(self):
-        if self.prior is not None:
-            _check_prior(self.prior, self.means.shape[1])
+        _check_prior(self.prior, self.means.shape[1])
 
     @classmethod
     def init(
-        cls, x, n_components: int, *, rng, prior: InverseWishart | None = None
+        cls, x: Data, n_components: int, *, rng: Rng, prior: InverseWishart | None = None
     ) -> "GaussianMixture":
         """Return a starting point: centres by K-means, and one covariance for all components.
 
@@ -99,9 +98,7 @@ class GaussianMixture:
         of all data, plus the prior's scale where there is one. So it is singular only if the data
         are; `DegenerateComponent` then says to pass a prior.
         """
-        x = validate.data(x)
-        if prior is not None:
-            _check_prior(validate.kind(prior, "prior", InverseWishart), x.shape[1])
+        _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
         counts = np.bincount(labels, minlength=len(centres))
         shape = (len(centres), x.shape[1], x.shape[1])
@@ -120,16 +117,15 @@ class GaussianMixture:
         """
         return Categorical(softmax(self.log_joint(x), axis=1))
 
-    def expect(self, x, q: Categorical) -> MixtureStats:
+    def expect(self, x: Data, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r y and Σ r y yᵀ, summed over data, and H[q], with y = x - origin_k.
 
         Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
         """
         return weighted_sums(x, q, self.means)
 
-    def infer_and_expect(self, x) -> MixtureStats:
+    def infer_and_expect(self, x: Rows) -> MixtureStats:
         """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
-        x = validate.matrix(x, n_columns=self.means.shape[1])
         psi = 0.0 if self.prior is None else self.prior.scale  # which keeps small ones regular
         return MixtureStats(len(x), *self._scores.posterior_sums(x, psi))
 
@@ -139,7 +135,6 @@ class GaussianMixture:
         Eq. mixture-learning; with a prior Eq. mixture-map, the maximum a posteriori. Raises
         `DegenerateComponent` where a component has collapsed and there is no prior.
         """
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         n_k, means = stats.r, stats.means(otherwise=self.means)
         S = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
         if self.prior is None:
@@ -155,37 +150,36 @@ class GaussianMixture:
 
         Eq. sufficient-statistics: it needs no data. After exact inference L = ln p(X | θ).
         """
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         S, joint = stats.scatter(self.means), self._scores
         log_joint = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # Σ_k tr(Λ_k S_k)
         return float(log_joint + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: more for thin covariances."""
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         return stats.rounding(self.means, self._scores.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
-        return 0.0 if self.prior is None else float(self.prior.log_prob(self.covs).sum())
+        return 0.0 if self.prior is None else self._log_prior
 
-    def log_joint(self, x) -> Array:
+    def log_joint(self, x: Data) -> Array:
         """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
-        x = validate.data(x, n_columns=self.means.shape[1])
         return self._scores.of(x)
 
-    def log_prob(self, x) -> Array:
+    def log_prob(self, x: Data) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
-        x = validate.data(x, n_columns=self.means.shape[1])
         return self._scores.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
 
-    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
         x = self.means[z] + np.einsum("nij,nj->ni", self._scores.chols[z], noise)
         return x, z
+
+    @cached_property
+    def _log_prior(self) -> float:
+        return float(self.prior.log_prob(self.covs).sum())
 
     @cached_property
     def _scores(self) -> Quadratic:
@@ -203,9 +197,8 @@ def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     y = x - origin_k, where origin_k is the weighted mean, so that no digits cancel; for a component
     without data it is its row of `means` (K, D).
     """
-    x = validate.data(x, n_columns=means.shape[1])
-    r = validate.probs_of(q, Categorical, (len(x), len(means)))  # (N, K)
-    n_k, center = r.sum(axis=0), chunks.origin(x)
+    r, center = q.probs, chunks.origin(x)  # (N, K), (D,)
+    n_k = r.sum(axis=0)
     origin = np.where(_used(n_k), r.T @ (x - center) / _safe(n_k) + center, means)  # (K, D)
     rx, rxx = np.empty_like(origin), np.empty((*origin.shape, origin.shape[1]))
     for k, r_k in enumerate(r.T):
@@ -215,16 +208,15 @@ def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     return MixtureStats(len(x), float(q.entropy().sum()), origin, n_k, rx, 0.5 * (rxx + rxx.mT))
 
 
-def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, Array]:
+@checked
+def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> tuple[Array, Array]:
     """Return centres (K, D) and labels (N,): a local minimum of Σ_n ‖x_n - centre of n‖².
 
     Eq. k-means: EM of a mixture with equal weights and Σ_k = εI for ε → 0, where r becomes
     one-hot. Starts from K-means++ (Arthur and Vassilvitskii 2007): each next centre is a datum
     drawn with probability proportional to its squared distance from the centres so far.
     """
-    x = validate.data(x)
     k = validate.count(n_components, "n_components", 1, len(x))
-    rng = validate.generator(rng)
     origin = x.mean(axis=0, dtype=np.float64)
     y = x - origin
     chosen = [rng.integers(len(y))]
@@ -235,7 +227,7 @@ def k_means(x, n_components: int, *, rng, max_iter: int = 100) -> tuple[Array, A
         p = nearest / total if total > 0 else None  # all data lie on centres: any datum will do
         chosen.append(rng.choice(len(y), p=p))
     centres = y[chosen]
-    for _ in range(validate.count(max_iter, "max_iter")):
+    for _ in range(max_iter):
         labels = _nearest(y, centres)  # inference: r one-hot
         counts = np.bincount(labels, minlength=k)[:, None]
         sums = np.column_stack([np.bincount(labels, column, minlength=k) for column in y.T])
@@ -268,8 +260,8 @@ def _safe(n_k: Array) -> Array:
     return np.where(_used(n_k), n_k[:, None], 1.0)
 
 
-def _check_prior(prior: InverseWishart, d: int) -> None:
-    if len(prior.scale) != d:
+def _check_prior(prior: InverseWishart | None, d: int) -> None:
+    if prior is not None and len(prior.scale) != d:
         raise ValueError(f"prior has a scale of {len(prior.scale)} dimensions; wanted {d}")
 
 

@@ -39,9 +39,7 @@ def monte_carlo(values) -> Estimate:
 
     Eq. monte-carlo: the error falls like 1/√S, whatever the dimension of what was sampled.
     """
-    values = inputs.double(values, "values")
-    if values.ndim == 0 or len(values) < 2 or values.numel() == 0:
-        raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples")
+    values = inputs.samples(values)
     if values.abs().max() > constants.LARGEST:
         raise ValueError(validate.too_large("values"))
     return Estimate(values.mean(0), values.std(0) / len(values) ** 0.5)
@@ -99,9 +97,9 @@ def score_gradient(f: Function, mean, scale, eps, *, baseline: Function | None =
 
 def leave_one_out(values) -> Tensor:
     """Return for each of S values the mean of the others, (S,): a baseline that does not bias."""
-    values = inputs.double(values, "values")
-    if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"values has shape {tuple(values.shape)}; wanted at least 2 samples (S,)")
+    values = inputs.samples(values)
+    if values.ndim != 1:
+        raise ValueError(f"values has shape {tuple(values.shape)}; wanted (S,)")
     return (values.sum() - values) / (len(values) - 1)
 
 
@@ -111,9 +109,7 @@ def minibatch_sum(values, n: int) -> Tensor:
     Eq. minibatch, for batches drawn uniformly. A term that stands once for all data, such as the
     divergence of a global factor, is no part of it.
     """
-    values = inputs.double(values, "values")
-    if values.ndim == 0 or len(values) == 0:
-        raise ValueError(f"values has shape {tuple(values.shape)}; wanted (B, ...), not empty")
+    values = inputs.samples(values, least=1)
     n = validate.count(n, "n", len(values))
     return n / len(values) * values.sum(0)
 

@@ -18,6 +18,7 @@ import torch
 from lfm.engine import networks, optimisers, randomness, validate
 from lfm.engine.networks import check_weights, evaluating, modes_kept, out_of_memory
 from lfm.engine.progress import bar as progress_bar
+from lfm.engine.signatures import Amount, Switch, Whole, checked
 from lfm.vae import VAE
 
 __all__ = [
@@ -55,11 +56,12 @@ class Trace:
     seconds: list[float] = field(default_factory=list)
 
 
+@checked
 def train(
     vae: VAE,
     x,
     *,
-    epochs: int,
+    epochs: Whole,
     batch_size: int = 128,
     lr: float = 1e-3,
     rng,
@@ -67,9 +69,9 @@ def train(
     checkpoint=None,
     progress: bool | None = None,
     validation=None,
-    binarise: bool = False,
-    bfloat16: bool = False,
-    steps: int | None = None,
+    binarise: Switch = False,
+    bfloat16: Switch = False,
+    steps: Whole | None = None,
 ) -> Trace:
     """Raise the bound of `vae` by Adam in θ and φ at once, in place; return the `Trace`.
 
@@ -89,12 +91,20 @@ def train(
     arguments or a checkpoint of another run (other data, networks, or options but `epochs` and
     `steps`), and `OSError`, before anything is trained, where the checkpoint cannot be written.
     """
-    epochs = validate.count(epochs, "epochs", 0)
-    steps = None if steps is None else validate.count(steps, "steps", 0)
     home = next(validate.kind(vae, "vae", VAE).parameters()).device
     with modes_kept(vae):
         try:
-            run = Run(vae, x, batch_size, lr, rng, device, validation, binarise, bfloat16)
+            run = Run(
+                vae,
+                x,
+                batch_size=batch_size,
+                lr=lr,
+                rng=rng,
+                device=device,
+                validation=validation,
+                binarise=binarise,
+                bfloat16=bfloat16,
+            )
             with randomness.own(run.device, run.seed + 1):
                 keep = _keeper(run, checkpoint)
                 _all_epochs(run, epochs, steps, keep, progress)
@@ -124,20 +134,22 @@ def _keeper(run: "Run", checkpoint) -> Callable[[], None]:
 class Run:
     """One training run: the networks, their data, and all that the next step depends on."""
 
+    @checked
     def __init__(
         self,
         vae: VAE,
         x,
+        *,
         batch_size: int,
         lr: float,
         rng,
         device: str = "auto",
         validation=None,
-        binarise: bool = False,
-        bfloat16: bool = False,
+        binarise: Switch = False,
+        bfloat16: Switch = False,
     ):
         self.vae, self.device = vae, networks.device(device)
-        self.binarise = validate.switch(binarise, "binarise")
+        self.binarise, self.bfloat16 = binarise, bfloat16
         place = {"device": self.device, "bits": self.binarise}
         self.x, self.held_out = networks.resident(vae, x, "x", **place), None
         if validation is not None:
@@ -145,7 +157,6 @@ class Run:
             self.held_out = networks.resident(vae, validation, "validation", **place)
         self.batch_size = validate.count(batch_size, "batch_size", 1, len(self.x))
         self.lr = validate.scalar(lr, "lr", 0.0, strict=True)
-        self.bfloat16 = validate.switch(bfloat16, "bfloat16")
         networks.rehearse(vae.to(self.device), self.x)
         self.rng, self.seed = rng, validate.torch_seed(rng)
         self.generator = torch.Generator(self.device).manual_seed(self.seed)
@@ -301,9 +312,9 @@ def load(path, vae: VAE | None = None) -> VAE:
     return checkpoints.load(path, vae)
 
 
-def announce(minutes: float) -> None:
+@checked
+def announce(minutes: Amount) -> None:
     """Print which device `train` will use here, and how long the chapter computes on a laptop."""
-    minutes = validate.scalar(minutes, "minutes", 0.0)
     on_gpu = networks.device("auto").type == "cuda"
     name = torch.cuda.get_device_name() if on_gpu else "the CPU"
     print(

@@ -10,16 +10,17 @@ same value. Networks are float32 as torch makes them; `vae.double()` makes all o
 
 import itertools
 import math
-from collections.abc import Sequence
+from typing import Annotated
 
 import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
 
-from lfm.engine import validate
+from lfm.engine import networks
 from lfm.engine.inputs import TakesData
-from lfm.engine.networks import evaluating
+from lfm.engine.networks import Activation, ImageSize, Network, evaluating
 from lfm.engine.randomness import seeded
+from lfm.engine.signatures import Amount, Count, Counts, Data, Rng, checked
 
 Tensor = torch.Tensor
 
@@ -31,30 +32,29 @@ STD_FLOOR = 0.01
 # ------------------------------------------------------------------ networks
 
 
-def mlp(sizes: Sequence[int], *, rng, activation: str = "relu") -> nn.Module:
+@checked
+def mlp(sizes: Counts, *, rng, activation: Activation = "relu") -> nn.Module:
     """Return linear layers of these sizes, from input to output, with an activation in between.
 
     `activation` is "relu" or "tanh". `rng` is a generator or a seed; torch's own random state is
     left as it was.
     """
-    sizes = [validate.count(size, "sizes") for size in validate.sequence(sizes, "sizes")]
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}; wanted at least an input and an output")
-    layer = _activation(activation)
     with seeded(rng):
         layers: list[nn.Module] = []
         for a, b in itertools.pairwise(sizes):
-            layers += [nn.Linear(a, b), layer()]
+            layers += [nn.Linear(a, b), networks.ACTIVATIONS[activation]()]
     return _with_spec(nn.Sequential(*layers[:-1]), "mlp", sizes=sizes, activation=activation)
 
 
-def conv_encoder(size: int, n_out: int, *, channels: int = 16, rng) -> nn.Module:
+@checked
+def conv_encoder(size: ImageSize, n_out: Count, *, channels: Count = 16, rng) -> nn.Module:
     """Return a small convolutional network from images (N, size²) to n_out numbers.
 
     Two convolutions halve the image twice; `size` is a multiple of 4.
     """
-    size, c = _image_size(size), validate.count(channels, "channels")
-    n_out = validate.count(n_out, "n_out")
+    c = channels
     with seeded(rng):
         halved = [nn.Conv2d(1, c, 4, stride=2, padding=1), nn.ReLU()]
         again = [nn.Conv2d(c, 2 * c, 4, stride=2, padding=1), nn.ReLU()]
@@ -63,10 +63,12 @@ def conv_encoder(size: int, n_out: int, *, channels: int = 16, rng) -> nn.Module
     return _with_spec(network, "conv_encoder", size=size, n_out=n_out, channels=c)
 
 
-def conv_decoder(n_in: int, size: int, *, n_maps: int = 1, channels: int = 16, rng) -> nn.Module:
+@checked
+def conv_decoder(
+    n_in: Count, size: ImageSize, *, n_maps: Count = 1, channels: Count = 16, rng
+) -> nn.Module:
     """Return the way back: from n_in numbers to `n_maps` images, flat: (N, n_maps size²)."""
-    n_in, size = validate.count(n_in, "n_in"), _image_size(size)
-    c, n_maps = validate.count(channels, "channels"), validate.count(n_maps, "n_maps")
+    c = channels
     with seeded(rng):
         numbers = [nn.Linear(n_in, 2 * c * (size // 4) ** 2), nn.ReLU()]
         maps = nn.Unflatten(1, (2 * c, size // 4, size // 4))
@@ -84,10 +86,9 @@ class Conditional(nn.Module):
 
     options: tuple[str, ...] = ()  # what, beside the network, rebuilds it
 
-    def __init__(self, network: nn.Module):
+    @checked
+    def __init__(self, network: Network):
         super().__init__()
-        if not isinstance(network, nn.Module):
-            raise TypeError(f"network is {type(network).__name__}; wanted an nn.Module")
         self.network = network
 
     @staticmethod
@@ -121,9 +122,10 @@ class DiagonalGaussian(Conditional):
 
     options = ("floor",)
 
-    def __init__(self, network: nn.Module, floor: float = STD_FLOOR):
+    @checked
+    def __init__(self, network: Network, floor: Amount = STD_FLOOR):
         super().__init__(network)
-        self.floor = validate.scalar(floor, "floor", 0.0)
+        self.floor = floor
 
     @staticmethod
     def n_outputs(size: int) -> int:
@@ -143,10 +145,10 @@ class FullGaussian(Conditional):
 
     options = ("size", "floor")
 
-    def __init__(self, network: nn.Module, size: int, floor: float = STD_FLOOR):
+    @checked
+    def __init__(self, network: Network, size: Count, floor: Amount = STD_FLOOR):
         super().__init__(network)
-        self.size = validate.count(size, "size")
-        self.floor = validate.scalar(floor, "floor", 0.0)
+        self.size, self.floor = size, floor
         self.register_buffer("below", torch.tril_indices(size, size, -1), persistent=False)
 
     @staticmethod
@@ -166,9 +168,10 @@ class SharedGaussian(Conditional):
 
     options = ("floor",)
 
-    def __init__(self, network: nn.Module, floor: float = STD_FLOOR):
+    @checked
+    def __init__(self, network: Network, floor: Amount = STD_FLOOR):
         super().__init__(network)
-        self.floor = validate.scalar(floor, "floor", 0.0)
+        self.floor = floor
         self.log_var = nn.Parameter(torch.zeros(()))
 
     def forward(self, given: Tensor) -> Distribution:
@@ -191,6 +194,7 @@ class BernoulliPixels(Conditional):
 CONDITIONALS = {
     c.__name__: c for c in (DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels)
 }
+Kind = Annotated[type[Conditional], networks.kind_of(Conditional)]
 
 
 # ------------------------------------------------------------------ the model
@@ -206,39 +210,34 @@ class VAE(TakesData):
     Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
 
-    def __init__(
-        self, encoder: Conditional, decoder: Conditional, n_factors: int, beta: float = 1.0
-    ):
+    @checked
+    def __init__(self, encoder: Network, decoder: Network, n_factors: Count, beta: Amount = 1.0):
         super().__init__()
-        for name, part in (("encoder", encoder), ("decoder", decoder)):
-            if not isinstance(part, nn.Module):
-                raise TypeError(f"{name} is {type(part).__name__}; wanted an nn.Module")
         if isinstance(encoder, BernoulliPixels):
-            raise TypeError(
-                "encoder is BernoulliPixels; wanted a Gaussian, for factors are numbers"
-            )
+            raise TypeError("encoder is BernoulliPixels; wanted a Gaussian: z are numbers")
         self.encoder, self.decoder = encoder, decoder
-        self.n_factors = validate.count(n_factors, "n_factors")
-        self.beta = validate.scalar(beta, "beta", 0.0)
+        self.n_factors, self.beta = n_factors, beta
 
     @classmethod
+    @checked
     def dense(
         cls,
-        n_columns: int,
-        n_factors: int,
-        hidden: Sequence[int] = (400,),
+        n_columns: Count,
+        n_factors: Count,
+        hidden: Counts = (400,),
         *,
-        rng,
-        encoder: type[Conditional] = DiagonalGaussian,
-        decoder: type[Conditional] = BernoulliPixels,
-        activation: str = "relu",
-        beta: float = 1.0,
+        rng: Rng,
+        encoder: Kind = DiagonalGaussian,
+        decoder: Kind = BernoulliPixels,
+        activation: Activation = "relu",
+        beta: Amount = 1.0,
     ) -> "VAE":
         """Return a VAE of dense networks, hidden layers from x to z as listed, and back."""
-        d = validate.count(n_columns, "n_columns")
-        k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
-        hidden = [validate.count(h, "hidden") for h in validate.sequence(hidden, "hidden")]
-        _check_kinds(cls, encoder, decoder)
+        d, k = n_columns, n_factors
+        if issubclass(cls, ConditionalVAE):
+            raise TypeError("dense networks take x alone; make those of a ConditionalVAE with mlp")
+        if "floor" not in encoder.options:
+            raise TypeError(f"encoder is {encoder.__name__}; wanted a Gaussian: z are numbers")
         inwards = mlp([d, *hidden, encoder.n_outputs(k)], rng=rng, activation=activation)
         outwards = mlp([k, *reversed(hidden), decoder.n_outputs(d)], rng=rng, activation=activation)
         q = encoder(inwards, *((k,) if "size" in encoder.options else ()))
@@ -258,10 +257,7 @@ class VAE(TakesData):
 
     def likelihood(self, z) -> Distribution:
         """Return p(x | z, θ) for factors z (..., K), a distribution over (D,)."""
-        z = self.tensor(z, "z")
-        if z.shape[-1:] != (self.n_factors,):
-            raise ValueError(f"z has shape {tuple(z.shape)}; wanted (..., {self.n_factors})")
-        return self.decoder(z)
+        return self.decoder(self.rows(z, "z", self.n_factors))
 
     def terms(self, x, eps) -> tuple[Tensor, Tensor]:
         """Return E_q[ln p(x | z)], estimated by the noise eps (S, N, K), and KL(q ‖ p(z)): (N,)."""
@@ -300,10 +296,10 @@ class VAE(TakesData):
         log_weights = log_prior + self.log_likelihood(z, x) - q.log_prob(z)  # (S, N)
         return torch.logsumexp(log_weights, 0) - math.log(len(eps))
 
+    @checked
     @torch.no_grad()
-    def sample(self, n: int, *, rng) -> tuple[Tensor, Tensor]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Tensor, Tensor]:
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         z = self.tensor(rng.standard_normal((n, self.n_factors)), "z")
         with evaluating(self):
             return draw(self.decoder(z), rng=rng), z
@@ -325,14 +321,14 @@ class VAE(TakesData):
         return self.encoder.n_inputs() if isinstance(self.encoder, Conditional) else None
 
 
-def linear_vae(n_columns: int, n_factors: int, *, rng) -> VAE:
+@checked
+def linear_vae(n_columns: Count, n_factors: Count, *, rng: Rng) -> VAE:
     """Return a VAE of linear networks with one σ and a diagonal q, in float64. Eq. linear-vae.
 
     Its decoder is probabilistic PCA; nothing in it is deep. Source: Lucas, Tucker, Grosse and
     Norouzi 2019, Don't blame the ELBO!
     """
-    d = validate.count(n_columns, "n_columns")
-    k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
+    d, k = n_columns, n_factors
     encoder = DiagonalGaussian(mlp([d, 2 * k], rng=rng), floor=0.0)
     return VAE(encoder, SharedGaussian(mlp([k, d], rng=rng), floor=0.0), k).double()
 
@@ -344,32 +340,27 @@ class ConditionalVAE(VAE):
     Source: Sohn, Lee and Yan 2015, NIPS 28, 3483-3491.
     """
 
+    @checked
     def __init__(
         self,
-        encoder: Conditional,
-        decoder: Conditional,
-        n_factors: int,
-        n_given: int,
-        beta: float = 1.0,
+        encoder: Network,
+        decoder: Network,
+        n_factors: Count,
+        n_given: Count,
+        beta: Amount = 1.0,
     ):
         super().__init__(encoder, decoder, n_factors, beta)
-        self.n_given = validate.count(n_given, "n_given")
+        self.n_given = n_given
 
     def likelihood(self, zy) -> Distribution:
         """Return p(x | z, y, θ) for rows [z, y] (..., K + G), a distribution over (D,)."""
-        zy = self.tensor(zy, "zy")
-        wanted = self.n_factors + self.n_given
-        if zy.shape[-1:] != (wanted,):
-            raise ValueError(f"zy has shape {tuple(zy.shape)}; wanted (..., {wanted})")
-        return self.decoder(zy)
+        return self.decoder(self.rows(zy, "zy", self.n_factors + self.n_given))
 
+    @checked
     @torch.no_grad()
-    def sample(self, y, *, rng) -> tuple[Tensor, Tensor]:
+    def sample(self, y: Data, *, rng: Rng) -> tuple[Tensor, Tensor]:
         """Return a draw for each row of y (N, G): x (N, D) and z (N, K), z from the prior."""
-        y, rng = validate.data(y, "y"), validate.generator(rng)
-        if y.shape[1] != self.n_given:
-            raise ValueError(f"y has {y.shape[1]} columns; wanted {self.n_given}")
-        y = self.tensor(y, "y")
+        y = self.rows(y, "y", self.n_given)
         z = self.tensor(rng.standard_normal((len(y), self.n_factors)), "z")
         with evaluating(self):
             return draw(self.likelihood(torch.cat([z, y], 1)), rng=rng), z
@@ -403,9 +394,10 @@ def standard_normal_kl(q: Distribution) -> Tensor:
     return 0.5 * (squares - 1 - log_det).sum(-1)
 
 
-def draw(p: Distribution, *, rng) -> Tensor:
+@checked
+def draw(p: Distribution, *, rng: Rng) -> Tensor:
     """Return one draw of each distribution in a batch; torch's own random state is left alone."""
-    rng, mean = validate.generator(rng), p.mean
+    mean = p.mean
     base = p.base_dist if isinstance(p, Independent) else p
     if isinstance(base, Bernoulli):
         uniform = torch.as_tensor(rng.random(mean.shape)).to(mean)
@@ -420,35 +412,6 @@ def _diagonal(mean: Tensor, std: Tensor) -> Distribution:
 
 def _std(log_var: Tensor, floor: float) -> Tensor:
     return (log_var.exp() + floor**2).sqrt()
-
-
-def _check_kinds(model: type, encoder: type, decoder: type) -> None:
-    """Raise `TypeError` where a VAE of dense networks cannot be made of such classes."""
-    if issubclass(model, ConditionalVAE):
-        raise TypeError("dense makes networks of x alone; make those of a ConditionalVAE with mlp")
-    for name, part in (("encoder", encoder), ("decoder", decoder)):
-        if not (isinstance(part, type) and issubclass(part, Conditional)):
-            raise TypeError(f"{name} is {part!r}; wanted a class of lfm.vae, a Conditional")
-        if part.forward is Conditional.forward:
-            raise TypeError(f"{name} is {part.__name__}; wanted one of its kinds, with a forward")
-    if "floor" not in encoder.options:
-        raise TypeError(
-            f"encoder is {encoder.__name__}; wanted a Gaussian of lfm.vae, for factors are numbers"
-        )
-
-
-def _activation(name: str) -> type[nn.Module]:
-    known = {"relu": nn.ReLU, "tanh": nn.Tanh}
-    if not isinstance(name, str) or name not in known:
-        raise ValueError(f"activation is {name!r}; wanted one of {', '.join(known)}")
-    return known[name]
-
-
-def _image_size(size) -> int:
-    size = validate.count(size, "size", 4)
-    if size % 4:
-        raise ValueError(f"size is {size}; wanted a multiple of 4: it is halved twice")
-    return size
 
 
 def _with_spec(network: nn.Module, kind: str, **options) -> nn.Module:

@@ -15,9 +15,10 @@ import numpy as np
 from scipy.special import digamma, gammaln, logsumexp, multigammaln, softmax
 
 from lfm.distributions import Categorical, InverseWishart
-from lfm.em import Stats
+from lfm.em import CentredStats
 from lfm.engine import chunks, validate
 from lfm.engine.quadratic import Quadratic
+from lfm.engine.signatures import Column, Count, Data, Rng, Rows
 from lfm.engine.values import array, covariances, frozen, instance, number, positive
 from lfm.gaussian_mixture import MixtureStats, k_means, weighted_sums
 
@@ -30,10 +31,9 @@ LOG_2PI = np.log(2 * np.pi)
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianStats(Stats):
+class GaussianStats(CentredStats):
     """Σ_n of (y, y²) with y = x_n - origin; there is no z_n, so `entropy` is 0."""
 
-    origin: float
     x: float  # Σ y
     xx: float  # Σ y²
 
@@ -67,7 +67,6 @@ class NormalGammaPrior:
 
     def update(self, stats: GaussianStats) -> "NormalGammaPrior":
         """Return the exact posterior p(μ, τ | X): prior + statistics."""
-        validate.statistics(stats, GaussianStats)
         n, strength = stats.n, self.strength + stats.n
         gap = stats.mean() - self.mean
         scatter = stats.scatter(stats.mean()) + self.strength * n * gap**2 / strength
@@ -113,13 +112,12 @@ class BayesianGaussian:
         p = self.prior
         return p.strength * p.shape / p.rate if name == "prec" else getattr(p, name)
 
-    def infer(self, x, q=None) -> None:
+    def infer(self, x: Column, q=None) -> None:
         """Return None: there is no z_n. All that is unknown is global, see `learn`."""
-        validate.matrix(x, n_columns=1)
 
-    def expect(self, x, q=None) -> GaussianStats:
+    def expect(self, x: Column, q=None) -> GaussianStats:
         """Return N, Σ x and Σ x² of data x (N, 1)."""
-        x = validate.data(x, n_columns=1)[:, 0].astype(np.float64)
+        x = x[:, 0].astype(np.float64)
         origin = float(x.mean())
         y = x - origin
         return GaussianStats(len(y), 0.0, origin, float(y.sum()), float(y @ y))
@@ -130,7 +128,6 @@ class BayesianGaussian:
 
     def infer_mean(self, stats: GaussianStats) -> "BayesianGaussian":
         """Return q with its best q(μ) = N(μ_N, 1/λ_N), q(τ) held. Eq. normal-gamma."""
-        validate.statistics(stats, GaussianStats)
         p, n = self.prior, stats.n
         mean = (p.strength * p.mean + n * stats.mean()) / (p.strength + n)  # μ_N
         prec = (p.strength + n) * self.shape / self.rate  # λ_N = (λ₀ + N) E[τ]
@@ -138,7 +135,6 @@ class BayesianGaussian:
 
     def infer_prec(self, stats: GaussianStats) -> "BayesianGaussian":
         """Return q with its best q(τ) = Gam(a_N, b_N), q(μ) held. Eq. normal-gamma."""
-        validate.statistics(stats, GaussianStats)
         shape = self.prior.shape + 0.5 * (stats.n + 1)  # a_N
         return replace(self, shape=shape, rate=self.prior.rate + 0.5 * self._squares(stats))
 
@@ -147,7 +143,6 @@ class BayesianGaussian:
 
         Eq. normal-gamma-bound: never above `prior.log_evidence(stats)`.
         """
-        validate.statistics(stats, GaussianStats)
         p, n, a, b = self.prior, stats.n, self.shape, self.rate
         prec, log_prec = a / b, digamma(a) - np.log(b)  # E[τ], E[ln τ]
         log_joint = 0.5 * (n + 1) * (log_prec - LOG_2PI) + 0.5 * np.log(p.strength)
@@ -166,15 +161,14 @@ class BayesianGaussian:
         log_q_prec = a * np.log(b) - gammaln(a) + (a - 1) * np.log(prec) - b * prec
         return log_q_mean + log_q_prec
 
-    def log_prob(self, x) -> Array:
+    def log_prob(self, x: Column) -> Array:
         """Return the predictive ln ∫ N(x; μ, 1/τ) q(μ) q(τ) dμ dτ in nats, shape (N,).
 
         Over μ it is N(x; mean, 1/τ + 1/prec); over v = ln(τ/E[τ]) the trapezoidal rule, which is
         exact but for rounding where its step is well below the width of the integrand. It is right
         to 1e-10 nats, or of its own size where that is more, however far x is from the mean.
         """
-        x = validate.data(x, n_columns=1).astype(np.float64)
-        y = x - self.mean
+        y = x.astype(np.float64) - self.mean
         v = self._nodes(np.abs(y).max())
         var = np.exp(-v) * self.rate / self.shape + 1 / self.prec
         log_gamma = self.shape * (v - np.expm1(v))  # ln Gam(τ) τ, up to a constant
@@ -197,9 +191,8 @@ class BayesianGaussian:
         high = np.log1p((40 + 10 * np.sqrt(a)) / a)
         return np.arange(low, high, 0.4 / np.sqrt(a + 1))
 
-    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, 1), z (N, 2)): z = (μ, τ) from q, then x given z."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         mean = self.mean + rng.standard_normal(n) / np.sqrt(self.prec)
         prec = rng.gamma(self.shape, 1 / self.rate, n)
         x = mean + rng.standard_normal(n) / np.sqrt(prec)
@@ -246,14 +239,15 @@ class MixturePrior:
         validate.scalar(self.dof, "dof", len(self.mean) - 1.0, strict=True)
 
     @classmethod
-    def from_data(cls, x, n_components: int = 1, *, concentration: float = 1.0) -> "MixturePrior":
+    def from_data(
+        cls, x: Data, n_components: Count = 1, *, concentration: float = 1.0
+    ) -> "MixturePrior":
         """Return a weak prior in the units of the data: means spread as the data do.
 
         Dof and scale are those of `InverseWishart.from_data`: a component's variance is about
         K^(-2/D) of the data's. The strength is K^(-2/D) as well, so that the means, whose
         covariance is that of a component divided by the strength, have that of the data.
         """
-        x = validate.data(x)
         covariance = InverseWishart.from_data(x, n_components)
         mean = x.mean(axis=0, dtype=np.float64)
         strength = n_components ** (-2 / len(mean))
@@ -277,13 +271,11 @@ class BayesianMixture:
     needs_q = False  # the best q(Z) for this q(π, μ, Λ) is a formula
 
     def _check(self):
-        d = len(self.prior.mean)
-        validate.parameter(self.means, "means", (len(self.concentration), d))
-        validate.above(self.dofs, "dofs", d - 1, "degrees of freedom")
+        validate.above(self.dofs, "dofs", self.means.shape[1] - 1, "degrees of freedom")
 
     @classmethod
     def init(
-        cls, x, n_components: int, *, rng, prior: MixturePrior | None = None
+        cls, x: Data, n_components: int, *, rng: Rng, prior: MixturePrior | None = None
     ) -> "BayesianMixture":
         """Return a starting point: the posterior as if K-means had told the component of each x_n.
 
@@ -292,7 +284,6 @@ class BayesianMixture:
         centres, labels = k_means(x, n_components, rng=rng)
         prior = MixturePrior.from_data(x, n_components) if prior is None else prior
         k, d = centres.shape
-        validate.kind(prior, "prior", MixturePrior)
         validate.matrix(prior.mean[None], "prior.mean", d)
         alpha, beta, nu = (np.full(k, a) for a in (prior.concentration, prior.strength, prior.dof))
         alone = cls(prior, alpha, centres, beta, nu, np.broadcast_to(prior.scale, (k, d, d)))
@@ -308,21 +299,19 @@ class BayesianMixture:
         """E_q[Λ_k]⁻¹ (K, D, D), the covariances that `infer` measures distances with."""
         return self.scales / self.dofs[:, None, None]
 
-    def infer(self, x, q=None) -> Categorical:
+    def infer(self, x: Data, q=None) -> Categorical:
         """Return q(Z), a Categorical with probs (N, K), the best for this q(π, μ, Λ).
 
         Eq. bayesian-mixture: ln r_nk = E[ln π_k] + ½E[ln|Λ_k|] - ½E[(x-μ)ᵀΛ(x-μ)] + const.
         """
-        x = validate.data(x, n_columns=self.means.shape[1])
         return Categorical(softmax(self._scores.of(x), axis=1))
 
-    def expect(self, x, q: Categorical) -> MixtureStats:
+    def expect(self, x: Data, q: Categorical) -> MixtureStats:
         """Return N_k, Σ r x, Σ r x xᵀ and H[q(Z)]: what the mixture of chapter 03 needs too."""
         return weighted_sums(x, q, self.means)
 
-    def infer_and_expect(self, x) -> MixtureStats:
+    def infer_and_expect(self, x: Rows) -> MixtureStats:
         """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
-        x = validate.matrix(x, n_columns=self.means.shape[1])
         return MixtureStats(len(x), *self._scores.posterior_sums(x, self.prior.scale))
 
     def learn(self, stats: MixtureStats) -> "BayesianMixture":
@@ -331,7 +320,6 @@ class BayesianMixture:
         Eq. bayesian-mixture. There is no parameter to learn; this is inference of the factor
         that all data share.
         """
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         p, n_k, mean = self.prior, stats.r, stats.means(otherwise=self.means)  # x̄_k (K, D)
         strengths = p.strength + n_k
         gap = mean - p.mean
@@ -350,7 +338,6 @@ class BayesianMixture:
 
         Eq. bayesian-mixture-bound: E[ln p(X, Z | π, μ, Λ)] + H[q(Z)] - KL(q(π, μ, Λ) ‖ prior).
         """
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         kl = _kl_dirichlet(self.concentration, self.prior.concentration) + self._kl_components
         S, joint = stats.scatter(self.means), self._scores
         log_joint = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)
@@ -358,16 +345,14 @@ class BayesianMixture:
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: more for thin covariances."""
-        validate.statistics(stats, MixtureStats, rx=self.means.shape)
         return stats.rounding(self.means, self._scores.precs)
 
-    def log_prob(self, x) -> Array:
+    def log_prob(self, x: Data) -> Array:
         """Return the predictive ln ∫ p(x_n | π, μ, Λ) q(π, μ, Λ) in nats, shape (N,).
 
         It is a mixture of Student distributions with ν_k + 1 - D degrees of freedom; PRML 10.2.3.
         """
         d = self.means.shape[1]
-        x = validate.data(x, n_columns=d)
         dofs, chols = self._student
         log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
         consts = np.log(self.weights) - 0.5 * (log_dets + d * np.log(np.pi * dofs))
@@ -380,9 +365,8 @@ class BayesianMixture:
 
         return Quadratic(np.zeros(len(dofs)), self.means, chols).over(x, log_student)
 
-    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n independent draws (x (N, D), z (N,)) from the predictive distribution."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         dofs, chols = self._student
         z = rng.choice(len(self.weights), size=n, p=self.weights)
         normal = rng.standard_normal((n, self.means.shape[1]))

@@ -14,6 +14,7 @@ from scipy.special import expit, logit, logsumexp, xlogy
 from lfm.distributions import Bernoulli
 from lfm.engine import chunks, constants, validate
 from lfm.engine.rounding import filled, unrounded
+from lfm.engine.signatures import Count, Data, Rng, Rows
 from lfm.engine.softmax import softmax
 from lfm.engine.values import array, frozen, number, switch, switches
 from lfm.factor_analysis import FactorStats, regression
@@ -58,16 +59,14 @@ class BinaryFactors:
             _check_enumerable(len(self.probs))
 
     @classmethod
-    def init(cls, x, n_factors: int, *, rng, exact: bool = False) -> "BinaryFactors":
+    def init(cls, x: Data, n_factors: Count, *, rng: Rng, exact: bool = False) -> "BinaryFactors":
         """Return a starting point: loadings from random data, seldom used, and much noise.
 
         A loading is 0.7 times the deviation of a random datum from the mean, for more than one
         factor made it; and it is used once in K + 1 data. A factor that is mostly on says the same
         as its opposite that is mostly off; from probabilities of ½ a fit ends between the two.
         """
-        x = validate.data(x)
-        k, rng = validate.count(n_factors, "n_factors"), validate.generator(rng)
-        mean = x.mean(axis=0, dtype=np.float64)
+        mean, k = x.mean(axis=0, dtype=np.float64), n_factors
         chosen = rng.choice(len(x), size=k, replace=k > len(x))
         loadings = 0.7 * (x[chosen] - mean).T  # (D, K)
         probs = np.full(k, 1 / (k + 1))
@@ -79,7 +78,7 @@ class BinaryFactors:
         """Whether inference goes on from the old q."""
         return not self.exact
 
-    def infer(self, x, q: Bernoulli | None = None) -> "Bernoulli | Enumerated":
+    def infer(self, x: Rows, q: Bernoulli | Enumerated | None = None) -> Bernoulli | Enumerated:
         """Return q(Z): one sweep of coordinate ascent over the factors of each datum, from `q` on.
 
         Eq. variational-inference-step, by Eq. binary-mean-field. Learning will move the target, so
@@ -87,11 +86,10 @@ class BinaryFactors:
         from, sweeps start from π and are repeated until none moves a probability by more than
         1e-6, 100 times at most. With `exact` it is the posterior, and `q` is not needed.
         """
-        x = validate.matrix(x, n_columns=len(self.mean))
         n, k = len(x), len(self.probs)
         if self.exact:
             return _enumerated(self, validate.data(x))
-        start = np.broadcast_to(self.probs, (n, k)) if q is None else _probs_of(q, (n, k))
+        start = np.broadcast_to(self.probs, (n, k)) if q is None else q.probs
 
         def work(x, m):
             m, drive = np.array(m.T, order="C"), self._drive(x)  # (K, n)
@@ -109,14 +107,12 @@ class BinaryFactors:
             m[k] = expit(drive[k] - overlap @ m)
         return m
 
-    def expect(self, x, q: "Bernoulli | Enumerated") -> FactorStats:
+    def expect(self, x: Data, q: Bernoulli | Enumerated) -> FactorStats:
         """Return Σ of E_q[(y, y², z, y zᵀ, z zᵀ)] and H[q]: what factor analysis needs too.
 
         Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
         """
-        x = validate.data(x, n_columns=len(self.mean))
-        m = _probs_of(q, (len(x), len(self.probs)))  # E[z_n] (N, K)
-        return FactorStats.of(x, m, q.total_cov(), q.entropy().sum())
+        return FactorStats.of(x, q.probs, q.total_cov(), q.entropy().sum())
 
     def learn(self, stats: FactorStats) -> "BinaryFactors":
         """Return the regression of x on z, and π: the mean of z.
@@ -125,7 +121,6 @@ class BinaryFactors:
         the mean variance of the columns; the bound has one summit in σ², so it still never falls.
         A factor that no datum uses, or all of them, gets loadings of 0.
         """
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         loadings, mean, residual = regression(stats)
         noise = max(residual.mean() / stats.n, stats.floor().mean())
         probs = np.clip(stats.z / stats.n, 0.0, 1.0)
@@ -136,7 +131,6 @@ class BinaryFactors:
 
         Eq. three-arguments. At most ln p(X | θ), and equal to it after exact inference.
         """
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         n, d = stats.n, len(self.mean)
         squares = stats.squares(self.loadings, self.mean).sum()
         log_lik = -0.5 * (n * d * np.log(2 * np.pi * self.noise) + squares / self.noise)
@@ -148,16 +142,14 @@ class BinaryFactors:
 
     def rounding(self, stats: FactorStats) -> float:
         """Return how much of the bound may be rounding, nats: it grows as the noise goes to 0."""
-        validate.statistics(stats, FactorStats, xz=self.loadings.shape)
         return stats.rounding(self.loadings, self.mean, self.noise)
 
-    def log_prob(self, x) -> Array:
+    def log_prob(self, x: Data) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,), by enumeration. Eq. binary-factors.
 
         Raises `ValueError` for more than 15 factors: then only the bound can be had.
         """
         _check_enumerable(len(self.probs))
-        x = validate.data(x, n_columns=len(self.mean))
 
         def work(x):
             y = x - self.mean
@@ -167,9 +159,8 @@ class BinaryFactors:
 
         return chunks.over(work, x, row=_row(self))
 
-    def sample(self, n: int, *, rng) -> tuple[Array, Array]:
+    def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N, K)): z from the prior, then x given z."""
-        n, rng = validate.count(n, "n"), validate.generator(rng)
         z = (rng.random((n, len(self.probs))) < self.probs).astype(float)
         noise = np.sqrt(self.noise) * rng.standard_normal((n, len(self.mean)))
         return z @ self.loadings.T + self.mean + noise, z
@@ -243,12 +234,6 @@ def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
 def _row(model: BinaryFactors) -> int:
     """Return how many numbers a datum takes, such that tables of all states stay in the cache."""
     return len(model.mean) + 16 * len(model.states)
-
-
-def _probs_of(q, shape: tuple[int, int]) -> Array:
-    if not isinstance(q, Bernoulli | Enumerated):
-        raise TypeError(f"q is {type(q).__name__}; wanted a Bernoulli with probs {shape}")
-    return validate.probs_of(q, Bernoulli, shape)
 
 
 def _check_enumerable(k: int) -> None:

@@ -16,6 +16,7 @@ from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian, FullGaussian, Shared
 
 RNG = np.random.default_rng(0)
 X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
+OPTIONS = {"batch_size": 32, "lr": 1e-3, "rng": 0, "device": "cpu"}
 BITS = (RNG.random((200, 6)) < 0.4).astype(np.uint8) * 255
 
 
@@ -201,11 +202,11 @@ def test_dropout_goes_on_also_from_a_run_that_was_killed_in_its_first_epoch(tmp_
 
 
 def test_a_checkpoint_is_all_that_a_run_depends_on(tmp_path):
-    run = Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    run = Run(gaussian(), X, **OPTIONS)
     this = checkpoints.about(run)
     run.one_epoch()
     saved = checkpoints.state(run, this)
-    other = Run(gaussian(seed=9), X, 32, 1e-3, 0, "cpu")
+    other = Run(gaussian(seed=9), X, **OPTIONS)
     checkpoints.restore(other, saved, this, tmp_path / "run.lfm")
     for r in (run, other):
         r.one_epoch()

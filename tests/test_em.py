@@ -110,7 +110,7 @@ def test_tol_is_in_nats_per_datum():
 def test_every_default_works_on_a_plain_array():
     fit = em.fit(START, X)
     assert fit.converged
-    assert fit._fields == ("model", "q", "bounds", "converged")
+    assert [*vars(fit)] == ["model", "q", "bounds", "converged"]
     np.testing.assert_array_equal(fit.q.probs, fit.model.infer(X).probs)
 
 

@@ -17,6 +17,7 @@ RNG = np.random.default_rng(0)
 
 
 X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
+OPTIONS = {"batch_size": 32, "lr": 1e-3, "rng": 0, "device": "cpu"}
 
 
 def gaussian(seed=0, decoder=SharedGaussian):
@@ -37,7 +38,7 @@ def states(run):
 
 @pytest.mark.parametrize("epochs", [0, 1])
 def test_steps_are_undone_in_the_very_tensors(epochs):
-    run = Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    run = Run(gaussian(), X, **OPTIONS)
     for _ in range(epochs):
         run.one_epoch()
     before = checkpoints.snapshot(run)
@@ -89,13 +90,13 @@ def cuda(monkeypatch):
 
 
 def about_to_record(**options):
-    run = Run(gaussian(), X, 32, 1e-3, 0, "cpu", **options)
+    run = Run(gaussian(), X, **OPTIONS, **options)
     run.replays = True
     return run
 
 
 def test_after_a_failed_recording_the_run_goes_on_as_if_it_had_not_been_tried(cuda):
-    run, other = about_to_record(), Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    run, other = about_to_record(), Run(gaussian(), X, **OPTIONS)
     generator = run.generator
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
@@ -110,7 +111,7 @@ def test_after_a_failed_recording_the_run_goes_on_as_if_it_had_not_been_tried(cu
 
 
 def test_a_warning_that_is_an_error_is_raised_when_all_is_put_back(cuda):
-    run, other = about_to_record(), Run(gaussian(), X, 32, 1e-3, 0, "cpu")
+    run, other = about_to_record(), Run(gaussian(), X, **OPTIONS)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         with pytest.raises(UserWarning, match="no CUDA graph"):

@@ -56,7 +56,7 @@ def test_what_still_moves_a_weight_is_kept():
 
 
 def test_a_run_releases_them_at_the_end_of_an_epoch():
-    run = training.Run(VAE.dense(6, 2, (4,), rng=0), np.eye(6), 3, 1e-3, 0)
+    run = training.Run(VAE.dense(6, 2, (4,), rng=0), np.eye(6), batch_size=3, lr=1e-3, rng=0)
     run.one_epoch()
     weights = next(iter(run.optimiser.state))
     run.optimiser.state[weights]["exp_avg"][0] = 1e-39

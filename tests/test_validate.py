@@ -193,18 +193,10 @@ LOOPED = np.array([[1.0, 0.5], [0.4, 1.0]])
         (lambda: validate.file_to_write("/", "p"), IsADirectoryError, "is a folder"),
         (lambda: validate.file_to_write(__file__ + "/f", "p"), NotADirectoryError, "for f"),
         (lambda: validate.kind(3, "x", str), TypeError, "x is int; wanted a str"),
-        (lambda: validate.statistics(3, str), TypeError, "stats is int; wanted a str"),
-        (lambda: validate.statistics(X, np.ndarray, T=(3, 2)), ValueError, "T of shape"),
-        (
-            lambda: validate.probs_of(X, Categorical, (3, 2)),
-            TypeError,
-            "q is ndarray; wanted a Cat",
-        ),
-        (
-            lambda: validate.probs_of(Categorical(PROBS), Categorical, (2, 2)),
-            ValueError,
-            r"q has probs of shape \(3, 2\); wanted \(2, 2\)",
-        ),
+        (lambda: validate.one_of(3, "x", (str, list)), TypeError, "x is int; wanted a str or list"),
+        (lambda: validate.counts([2, 0], "s"), ValueError, "s is 0; wanted at least 1"),
+        (lambda: validate.log_table([np.nan], "t"), ValueError, r"t has NaN or \+inf"),
+        (lambda: validate.log_table(0.0, "t"), ValueError, r"t has shape \(\); wanted \(..., K\)"),
         (lambda: validate.generator(True), TypeError, "rng is True"),
         (lambda: validate.generator(0.5, "seed"), TypeError, "seed is 0.5"),
         (lambda: validate.generator(-1), ValueError, "rng is -1; wanted a seed"),
@@ -213,12 +205,6 @@ LOOPED = np.array([[1.0, 0.5], [0.4, 1.0]])
 def test_what_is_not_taken_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
-
-
-def test_statistics_and_probabilities_that_fit_are_taken():
-    assert validate.statistics(X, np.ndarray, T=(2, 3)) is None
-    q = Categorical(PROBS)
-    assert validate.probs_of(q, Categorical, (3, 2)) is q.probs
 
 
 # ------------------------------------------------------------------ in use

@@ -1,6 +1,7 @@
 """What keeps the models safe and fast, behind a door: the subject can be read without it.
 
 validate    checks of arguments, with errors that say what came and what is wanted
+signatures  what functions want of their arguments, checked as their signatures say
 values      frozen values: models and q's that cannot be changed by accident
 constants   every numerical constant of the closed-form models, with its reason
 passes      how data pass through the loop: whole, as sums, or batch by batch

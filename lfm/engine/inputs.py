@@ -48,6 +48,13 @@ class TakesData(nn.Module):
             )
         return eps
 
+    def rows(self, a, name: str, n_columns: int) -> Tensor:
+        """Return numbers (..., n_columns) as a tensor. Raises for another number of them."""
+        a = self.tensor(a, name)
+        if a.shape[-1:] != (n_columns,):
+            raise ValueError(f"{name} has shape {tuple(a.shape)}; wanted (..., {n_columns})")
+        return a
+
     def explained(self, x):
         """Return the columns of data (N, D) that the model explains."""
         return x[..., : x.shape[-1] - self.n_given]
@@ -118,11 +125,20 @@ def double(a, name: str) -> Tensor:
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"{name} cannot be made a tensor: {error}") from None
     if a.is_complex():
-        raise TypeError(f"{name} holds {a.dtype} values; wanted real numbers")
+        raise TypeError(f"{name} holds complex values; wanted real numbers")
     a = a.to(torch.float64)
     if not a.isfinite().all():
         raise ValueError(f"{name} has values that are not finite")
     return a
+
+
+def samples(values, least: int = 2) -> Tensor:
+    """Return values (S, ...) of at least so many samples as a tensor in double precision."""
+    values = double(values, "values")
+    if values.ndim == 0 or len(values) < least or values.numel() == 0:
+        wanted = f"at least {least} samples" if least > 1 else "(B, ...), not empty"
+        raise ValueError(f"values has shape {tuple(values.shape)}; wanted {wanted}")
+    return values
 
 
 def _plain(a, name: str):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lfm.engine import validate
+from lfm.engine.signatures import checked
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +27,10 @@ CHUNK = 4_000_000
 def at_rest(function):
     """Let a function of a VAE see its networks as they are used, whatever mode they are in.
 
-    Without gradients: a function that needs them turns them on.
+    Without gradients: a function that needs them turns them on. Its other arguments are checked as
+    its signature says.
     """
+    function = checked(function)
 
     @functools.wraps(function)
     def wrapped(vae: VAE, *args, **options):

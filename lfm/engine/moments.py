@@ -1,11 +1,13 @@
 """N, mean and scatter of data: all that a linear q asks of them. Read once, in chunks."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from scipy.linalg import blas, eigh
 
-from lfm.engine import chunks, validate
+from lfm.engine import chunks, signatures, validate
+from lfm.engine.values import sums
 
 Array = np.ndarray
 
@@ -19,7 +21,7 @@ class Moments:
     """
 
     n: int
-    mean: Array  # x̄ (D,)
+    mean: Array = sums("D")  # x̄
     scatter: Array | None  # Σ_n (x_n - x̄)(x_n - x̄)ᵀ (D, D)
     rows: Array | None  # x - x̄ (N, D)
 
@@ -98,3 +100,12 @@ class Moments:
             cov /= n * scale[:, None]
             lam, u = eigh(cov, lower=True, subset_by_index=(d - k, d - 1), overwrite_a=True)
         return np.maximum(lam, 0.0)[::-1], u[:, ::-1]
+
+
+def _summed(x, name: str, sizes: signatures.Sizes) -> Moments:
+    x = x if isinstance(x, Moments) else Moments.of(x)
+    validate.matrix(x.mean[None], name, sizes.get("D"))
+    return x
+
+
+Summed = Annotated[Any, _summed]  # data (N, D), as their moments

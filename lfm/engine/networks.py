@@ -5,12 +5,14 @@ Nothing here knows what a network is for; `vae` is any module with the methods o
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Annotated
 
 import numpy as np
 import torch
 from torch import nn
 
 from lfm.engine import randomness, validate
+from lfm.engine.signatures import Check
 
 Tensor = torch.Tensor
 
@@ -20,6 +22,51 @@ MACHINE_FAILED = tuple(
     for name in ("OutOfMemoryError", "AcceleratorError")
     if hasattr(torch, name)
 )
+
+
+# ------------------------------------------------------------------ what networks are made of
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh}
+
+
+def _network(a, name: str, _):
+    if not isinstance(a, nn.Module):
+        raise TypeError(f"{name} is {type(a).__name__}; wanted an nn.Module")
+    return a
+
+
+def _activation(a, name: str, _) -> str:
+    if not isinstance(a, str) or a not in ACTIVATIONS:
+        raise ValueError(f"{name} is {a!r}; wanted one of {', '.join(ACTIVATIONS)}")
+    return a
+
+
+def _image_size(a, name: str, _) -> int:
+    size = validate.count(a, name, 4)
+    if size % 4:
+        raise ValueError(f"{name} is {size}; wanted a multiple of 4: it is halved twice")
+    return size
+
+
+Network = Annotated[nn.Module, _network]
+Activation = Annotated[str, _activation]  # "relu" or "tanh"
+ImageSize = Annotated[int, _image_size]  # of a side, in pixels
+
+
+def kind_of(base: type) -> Check:
+    """Return a check of a class of `lfm.vae` that derives from `base` and has a `forward`."""
+
+    def check(a, name: str, _) -> type:
+        if not (isinstance(a, type) and issubclass(a, base)):
+            raise TypeError(f"{name} is {a!r}; wanted a class of lfm.vae, a {base.__name__}")
+        if a.forward is base.forward:
+            raise TypeError(f"{name} is {a.__name__}; wanted one of its kinds, with a forward")
+        return a
+
+    return check
+
+
+# ------------------------------------------------------------------ networks at work
 
 
 def device(name: str) -> torch.device:

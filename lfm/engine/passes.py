@@ -70,9 +70,12 @@ class Batches:
 
     def expect(self, model, q):
         """Return the statistics of all data, those of the batches added up."""
-        known = itertools.repeat(None) if q is None else iter(q)
-        parts = validate.over(self.batches, lambda x: _expected(model, x, _next(known)))
-        stats = _added(parts)
+        known = iter(q) if self.keep else None
+
+        def work(x):
+            return _expected(model, x, _next(known) if self.keep else _inferred(model, x, None))
+
+        stats = _added(validate.over(self.batches, work))
         if self.n not in (None, stats.n):
             raise ValueError(
                 f"x gave {self.n} rows at first and {stats.n} now; wanted the same batches"
@@ -114,9 +117,7 @@ def _inferred(model, x, q):
 
 
 def _expected(model, x, q):
-    if _in_one_pass(model):
-        return model.infer_and_expect(x)
-    return model.expect(x, model.infer(x) if q is None else q)
+    return model.infer_and_expect(x) if _in_one_pass(model) else model.expect(x, q)
 
 
 def _next(qs: Iterator):

@@ -309,6 +309,11 @@ def sequence(a, name: str) -> list:
     return list(a)
 
 
+def counts(a, name: str) -> list[int]:
+    """Return a sequence of whole numbers, at least 1, as a list."""
+    return [count(k, name) for k in sequence(a, name)]
+
+
 def path(a, name: str) -> Path:
     """Return the path of a file or folder: absolute, with `~` and links followed to their end."""
     if not isinstance(a, str | os.PathLike) or not isinstance(os.fspath(a), str):
@@ -353,25 +358,22 @@ def kind(a, name: str, wanted: type):
     return a
 
 
-def statistics(stats, wanted: type, **shapes: tuple[int, ...]) -> None:
-    """Raise where statistics are of another kind of model, or of one of other sizes."""
-    kind(stats, "stats", wanted)
-    for name, shape in shapes.items():
-        found = np.shape(getattr(stats, name))
-        if found != shape:
-            raise ValueError(f"stats has {name} of shape {found}; wanted {shape}, as the model has")
+def log_table(a, name: str) -> Array:
+    """Return log probabilities (..., K) in double precision; -inf is for what is impossible."""
+    a = np.asarray(numeric(a, name), dtype=np.float64)
+    if a.ndim == 0 or a.size == 0:
+        raise ValueError(f"{name} has shape {a.shape}; wanted (..., K), not empty")
+    if np.isnan(a).any() or np.isposinf(a).any():
+        raise ValueError(f"{name} has NaN or +inf; wanted log probabilities, -inf for impossible")
+    return a
 
 
-def probs_of(q, kind: type, shape: tuple[int, int]) -> Array:
-    """Return the probabilities of a q over discrete factors: for these data and this model."""
-    probs = getattr(q, "probs", None)
-    if not isinstance(probs, np.ndarray):
-        raise TypeError(f"q is {type(q).__name__}; wanted a {kind.__name__} with probs {shape}")
-    if probs.shape != shape:
-        raise ValueError(
-            f"q has probs of shape {probs.shape}; wanted {shape}, for these data and this model"
-        )
-    return probs
+def one_of(a, name: str, kinds: tuple[type, ...]) -> None:
+    """Raise where a value is of none of these classes. None is named by the class that it has."""
+    if not isinstance(a, kinds):
+        names = ["None" if k is type(None) else k.__name__ for k in kinds]
+        article = "an" if names[0][0] in "AEIOU" else "a"
+        raise TypeError(f"{name} is {type(a).__name__}; wanted {article} {' or '.join(names)}")
 
 
 def torch_seed(rng) -> int:

@@ -7,43 +7,45 @@
 
 A field says what it wants. Letters stand for sizes: the first field that has one fixes it. An
 array is copied and refuses writing. A copy of a frozen value is the value itself, and what is
-unpickled is made anew from its fields, so that it is checked too.
+unpickled is made anew from its fields, so that it is checked too. Methods say what they want of
+their arguments in their signatures, see `signatures`.
 """
 
 import zlib
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
+from types import FunctionType
 from typing import Any, dataclass_transform
 
 import numpy as np
 
-from lfm.engine import constants, validate
+from lfm.engine import constants, signatures, validate
+from lfm.engine.signatures import Sizes
 
 Array = np.ndarray
-Sizes = dict[str, int]
 
 
 # ------------------------------------------------------------------ what a field wants
 
 
-def _wants(check: Callable[[Any, str, Sizes], Any], default: Any = MISSING, filled: bool = False):
-    return field(default=default, metadata={"check": check, "filled": filled})
+def _wants(check: signatures.Check, default: Any = MISSING, **more):
+    return field(default=default, metadata={"check": check} | more)
 
 
-def _shaped(check: Callable, shape: tuple[str, ...]) -> Callable[[Any, str, Sizes], Array]:
-    """Return a check of an array whose shape is given in letters, known so far or not."""
+def _shaped(check: Callable, shape: tuple[str, ...]) -> Any:
+    """Return a field for an array whose shape is given in letters, known so far or not."""
 
     def checked(value, name: str, sizes: Sizes) -> Array:
         array = check(value, name, tuple(sizes.get(letter) for letter in shape))
         sizes.update(zip(shape, array.shape, strict=True))
         return array
 
-    return checked
+    return _wants(checked, shape=shape)
 
 
 def array(*shape: str) -> Any:
     """Return a field of finite numbers, with a letter for each dimension."""
-    return _wants(_shaped(validate.parameter, shape))
+    return _shaped(validate.parameter, shape)
 
 
 def positive(*shape: str, what: str = "variances") -> Any:
@@ -52,17 +54,17 @@ def positive(*shape: str, what: str = "variances") -> Any:
     def check(value, name, sizes):
         return validate.above(validate.parameter(value, name, sizes), name, 0.0, what)
 
-    return _wants(_shaped(check, shape))
+    return _shaped(check, shape)
 
 
 def probabilities(*shape: str) -> Any:
     """Return a field of probabilities that sum to 1 along the last dimension."""
-    return _wants(_shaped(validate.probabilities, shape))
+    return _shaped(validate.probabilities, shape)
 
 
 def switches(*shape: str) -> Any:
     """Return a field of probabilities, each by itself between 0 and 1."""
-    return _wants(_shaped(validate.unit_interval, shape))
+    return _shaped(validate.unit_interval, shape)
 
 
 def covariances(*shape: str) -> Any:
@@ -74,7 +76,7 @@ def covariances(*shape: str) -> Any:
         validate.cholesky(cov, name)
         return cov
 
-    return _wants(_shaped(check, shape))
+    return _shaped(check, shape)
 
 
 def number(low: float = -np.inf, default: Any = MISSING) -> Any:
@@ -97,13 +99,20 @@ def instance(kind: type, *, optional: bool = False) -> Any:
     def check(value, name, sizes):
         if optional and value is None:
             return None
-        if not isinstance(value, kind):
-            article = "an" if kind.__name__[0] in "AEIOU" else "a"
-            wanted = f"{article} {kind.__name__}" + (" or None" if optional else "")
-            raise TypeError(f"{name} is {type(value).__name__}; wanted {wanted}")
+        validate.one_of(value, name, (kind, type(None)) if optional else (kind,))
+        for letter, size in getattr(value, "_sizes", {}).items():
+            sizes.setdefault(letter, size)
         return value
 
     return _wants(check, None if optional else MISSING)
+
+
+def sums(*shape: str) -> Any:
+    """Return a field of statistics, an array with a letter for each dimension. It is not checked.
+
+    Methods that take the statistics compare its sizes with their own.
+    """
+    return field(metadata={"shape": shape})
 
 
 # ------------------------------------------------------------------ the decorator
@@ -118,12 +127,13 @@ OWN = ("__post_init__", "__reduce__", "__copy__", "__deepcopy__")
     field_specifiers=(array, positive, probabilities, switches, covariances, number, switch),
 )
 def frozen(cls: type | None = None, *, eq: bool = False) -> Any:
-    """Make a class a frozen dataclass whose fields are checked when a value is made.
+    """Make a class a frozen dataclass: its fields are checked when a value is made.
 
-    A class may have `_default(name)`, which returns the value of a field that was left None, and
-    `_check()`, which raises where fields do not go together. With `eq`, values that agree in all
-    fields are equal. Raises `TypeError` for a class with a `__post_init__`, or a way to copy or to
-    pickle, of its own.
+    So are the arguments of its methods when they are called, as their signatures say. A class may
+    have `_default(name)`, which returns the value of a field that was left None, and `_check()`,
+    which raises where fields do not go together. With `eq`, values that agree in all fields are
+    equal. Raises `TypeError` for a class with a `__post_init__`, or a way to copy or to pickle, of
+    its own.
     """
     if cls is None:
         return lambda c: frozen(c, eq=eq)
@@ -131,6 +141,11 @@ def frozen(cls: type | None = None, *, eq: bool = False) -> Any:
         raise TypeError(f"{cls.__name__} has its own {mine[0]}, which frozen makes; see _check")
     cls.__post_init__, cls.__reduce__ = _check_fields, _reduce
     cls.__copy__, cls.__deepcopy__ = _itself, _itself
+    for name, method in list(vars(cls).items()):
+        if isinstance(method, classmethod):
+            setattr(cls, name, classmethod(signatures.checked(method.__func__)))
+        elif isinstance(method, FunctionType):
+            setattr(cls, name, signatures.checked(method, sizes_of=_sizes_of))
     return dataclass(frozen=True, eq=eq)(cls)
 
 
@@ -142,8 +157,13 @@ def _check_fields(self) -> None:
             value = self._default(f.name)
         if "check" in f.metadata:
             object.__setattr__(self, f.name, f.metadata["check"](value, f.name, sizes))
+    object.__setattr__(self, "_sizes", sizes)
     if hasattr(self, "_check"):
         self._check()
+
+
+def _sizes_of(self) -> Sizes:
+    return dict(self._sizes)
 
 
 def _itself(self, memo=None):
@@ -162,11 +182,10 @@ def _made(kind: type, values: dict):
 
 
 class Deferred:
-    """What `model.infer(x)` returns, computed where it is looked at, and then kept.
+    """What `model.infer(x)` returns, computed when it is asked for, and then kept.
 
-    So a fit of a million data need not hold its q. Looking at it raises `ValueError` where x has
-    been changed in place by then; of more than 2,000 rows a sample of at least half as many is
-    compared.
+    So a fit of a million data need not hold its q. Asking raises `ValueError` where x has been
+    changed in place by then; of more than 2,000 rows a sample of at least half as many is compared.
     """
 
     def __init__(self, model, x: Array):
@@ -184,24 +203,30 @@ class Deferred:
             self._model = self._x = None  # neither is needed any more
         return self._q
 
-    def __repr__(self) -> str:
-        known = self._q is not None
-        return repr(self._q) if known else f"q(Z) of a {type(self._model).__name__}, not looked at"
 
-    def __dir__(self):
-        return sorted({*super().__dir__(), *dir(self.evaluate())})
+class Late:
+    """A field of a dataclass that may be given a `Deferred`, or a list of them.
 
-    def __getattr__(self, name: str):
-        if name.startswith("_"):  # of a half-made object, or asked for by copy and pickle
-            raise AttributeError(name)
-        return getattr(self.evaluate(), name)
+    Who reads the field gets what they stand for: a q like any other.
+    """
 
-    def __reduce__(self):
-        return _the_same, (self.evaluate(),)
+    def __set_name__(self, owner: type, name: str):
+        self.name = name
+
+    def __set__(self, value, given):
+        vars(value)[self.name] = given
+
+    def __get__(self, value, owner: type):
+        if value is None:
+            if "__dataclass_fields__" not in vars(owner):  # `dataclass` asks for a default
+                raise AttributeError(f"{self.name} of {owner.__name__} has no default")
+            return self
+        given = vars(value)[self.name]
+        return [_evaluated(q) for q in given] if isinstance(given, list) else _evaluated(given)
 
 
-def _the_same(q):
-    return q
+def _evaluated(q):
+    return q.evaluate() if isinstance(q, Deferred) else q
 
 
 def _mark(x: Array) -> int:

@@ -83,7 +83,7 @@ def total(part):
         return part
     if isinstance(part, Moments):
         return _total_moments(part)
-    if hasattr(part, "origin"):
+    if isinstance(part, em.CentredStats):
         part = part.about(_broadcast(part.origin))
     sums = {name: np.asarray(value, dtype=np.float64) for name, value in part.sums().items()}
     flat = [_packed(name, value).ravel() for name, value in sums.items()]

@@ -61,7 +61,7 @@ def shared_run(options: argparse.Namespace, rank: int, world: int) -> Run:
     decoder = BernoulliPixels if x.dtype in (np.uint8, bool) else SharedGaussian
     vae = VAE.dense(x.shape[1], options.latent, options.hidden, rng=options.seed, decoder=decoder)
     grey = x.dtype == np.uint8
-    run = Run(vae, x, options.batch_size, options.lr, options.seed, binarise=grey)
+    run = Run(vae, x, batch_size=options.batch_size, lr=options.lr, rng=options.seed, binarise=grey)
     run.replays = False  # a recording would have to hold the exchange of gradients
     run.per_epoch = smallest(run.per_epoch)
     if together():

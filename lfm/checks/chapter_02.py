@@ -1,7 +1,7 @@
 """The exercises of chapter 02: expectation maximization."""
 
 import numpy as np
-from scipy.special import expit, logsumexp, xlogy
+from scipy.special import expit, logsumexp, softmax, xlogy
 from scipy.stats import binom, norm
 
 from lfm.checks.exercise import Exercise
@@ -236,7 +236,14 @@ def weights_kept(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, keep_pi=True)
 
 
-@loop_of_coins.mistake("each ρ is flips times too large: divide by all flips, not by all draws")
+@loop_of_coins.mistake(
+    "π is missing from the posterior: the joint is π times the binomial, and r is its share"
+)
+def prior_not_in_posterior(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, prior=False)
+
+
+@loop_of_coins.mistake("each ρ is `flips` times too large: divide by the flips, not by the draws")
 def flips_forgotten(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, share=lambda r: heads @ r / r.sum(axis=0))
 
@@ -281,7 +288,17 @@ def coins_bound_per_datum(heads, flips, pi, rho):
 
 
 def _coins(
-    heads, flips, pi, rho, *, n=ITERATIONS, keep_pi=False, share=None, renew=True, plain=False
+    heads,
+    flips,
+    pi,
+    rho,
+    *,
+    n=ITERATIONS,
+    keep_pi=False,
+    share=None,
+    renew=True,
+    plain=False,
+    prior=True,
 ) -> np.ndarray:
     """Return rows of π, ρ and L after inference; the options are mistakes."""
     rows, r = [], None
@@ -289,7 +306,7 @@ def _coins(
         table = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)  # (N, 3)
         log_p = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
         if renew or r is None:
-            r = np.exp(table - log_p[:, None])
+            r = np.exp(table - log_p[:, None]) if prior else softmax(table - np.log(pi), axis=1)
         rows.append([*pi, *rho, log_p.sum()])
         pi = pi if keep_pi else r.mean(axis=0)
         rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))

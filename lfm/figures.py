@@ -282,6 +282,29 @@ def staircase(ax: Axes, steps) -> Axes:
     return ax
 
 
+def latent_plate(ax: Axes, *, parameter: str = r"$\theta$") -> Axes:
+    """Draw z_n → x_n ← parameter with its plate: what is in the box is there once for each n."""
+    ax.add_patch(Rectangle((-0.6, -0.6), 2.8, 1.25, fill=False, lw=1.5))
+    ax.text(2.1, -0.52, "$n = 1, \\ldots, N$", ha="right", va="bottom", fontsize=10)
+    ax.scatter(
+        [0, 1.6], [0.15] * 2, s=900, facecolor=["white", "#d0d0d0"], edgecolor="black", zorder=2
+    )
+    ax.text(0.0, 0.15, "$z_n$", ha="center", va="center", zorder=3)
+    ax.text(1.6, 0.15, "$x_n$", ha="center", va="center", zorder=3)
+    ax.scatter(3.2, 0.15, s=40, color=THETA, zorder=2)
+    ax.text(3.35, 0.15, parameter, ha="left", va="center")
+    for start, end in ((0.0, 1.6), (3.2, 1.6)):
+        ax.annotate(
+            "",
+            (end, 0.15),
+            (start, 0.15),
+            arrowprops={"arrowstyle": "-|>", "color": "black", "shrinkA": 16, "shrinkB": 16},
+        )
+    ax.set(xlim=(-0.8, 3.8), ylim=(-0.7, 0.75), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
 def histogram(ax: Axes, x: Array, density=None, *, bins: int = 30, label="data") -> Axes:
     """Draw data x (N,) as a grey histogram of density; `density` (grid, values) as a curve."""
     ax.hist(x, bins=bins, density=True, color=DATA, alpha=0.4, label=label)

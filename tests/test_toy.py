@@ -51,3 +51,18 @@ def test_a_bell_that_claims_nothing_says_so():
     stats = TwoBells(1.0).expect(X, Categorical(np.tile([1.0, 0.0], (len(X), 1))))
     with pytest.raises(ValueError, match="claims no data; start it nearer"):
         TwoBells(1.0).learn(stats)
+
+
+@pytest.mark.equation("rate")
+@pytest.mark.parametrize("theta", [1.0, 2.0, 4.0])
+def test_near_the_maximum_each_iteration_leaves_the_missing_share_of_the_information(theta):
+    x = TwoBells(theta).sample(500, rng=1)[0]
+    top = em.fit(TwoBells(theta), x, tol=0, max_iter=300).model.theta
+    r, h = TwoBells(top).infer(x).probs[:, 1], 1e-4
+    missing, complete = (r * (1 - r) * (x[:, 0] - top) ** 2).sum(), r.sum()
+    values = [TwoBells(top + d).log_prob(x).sum() for d in (-h, 0.0, h)]
+    observed = -(values[0] - 2 * values[1] + values[2]) / h**2
+    assert missing / complete == pytest.approx(1 - observed / complete, abs=1e-5)
+    start = TwoBells(top + 1e-4)
+    new = start.learn(start.expect(x, start.infer(x))).theta
+    assert (new - top) / 1e-4 == pytest.approx(missing / complete, rel=1e-3)

@@ -1,24 +1,31 @@
 """The exercises of chapter 02: expectation maximization."""
 
 import numpy as np
-from scipy.special import expit
-from scipy.stats import norm
+from scipy.special import expit, logsumexp, softmax, xlogy
+from scipy.stats import binom, norm
 
 from lfm.checks.exercise import Exercise
 from lfm.toy import TwoBells
 
+ITERATIONS = 20
+
 inference_step = Exercise(
     "inference-step",
     chapter="02",
-    hint="The share of bell 1 in the density at x.",
+    hint="The share of bell 1 in the density at x: 1/(1 + exp(-log odds)).",
     praise="that was the E-step",
 )
 
 
 @inference_step.draw
 def bells(rng):
+    # At -45 both densities are 0 in floating point; at 20 the bell at 0 has no share at all.
+    far = (20.0, None, 20.0, -45.0, 20.0)[rng.integers(5)]
     theta = rng.uniform(0.5, 4)
-    return TwoBells(theta).sample(20, rng=rng)[0][:, 0], float(theta + rng.normal())
+    x, start = TwoBells(theta).sample(20, rng=rng)[0][:, 0], float(theta + rng.normal())
+    if far is not None:
+        x[0] = far * np.sign(start)
+    return x, start
 
 
 @inference_step.reference
@@ -43,6 +50,24 @@ def all_or_nothing(x, theta):
     return (responsibility(x, theta) > 0.5).astype(float)
 
 
+@inference_step.mistake(
+    "right near the bells, but far from both of them the two densities underflow and this is 0/0: "
+    "start from the log odds"
+)
+def ratio_of_densities(x, theta):
+    return norm.pdf(x - theta) / (norm.pdf(x) + norm.pdf(x - theta))
+
+
+@inference_step.mistake("these are the log odds; wanted is the probability, 1/(1 + exp(-log odds))")
+def log_odds(x, theta):
+    return theta * x - theta**2 / 2
+
+
+@inference_step.mistake("the log odds are half a square short: they are θ x - θ²/2, not θ x - θ²")
+def half_forgotten(x, theta):
+    return expit(theta * x - theta**2)
+
+
 learning_step = Exercise(
     "learning-step",
     chapter="02",
@@ -53,7 +78,9 @@ learning_step = Exercise(
 
 @learning_step.draw
 def data_and_responsibilities(rng):
-    return bells(rng)[0], rng.uniform(0, 1, 20)
+    x = bells(rng)[0]
+    x = x[:1] if rng.integers(4) == 0 else x  # a single datum
+    return x, rng.uniform(0, 1, len(x)) * (1.0, 1.0, 1e-6)[rng.integers(3)]  # or hardly a claim
 
 
 @learning_step.reference
@@ -80,50 +107,210 @@ def weighted_sum(x, r):
 
 @learning_step.mistake("this takes the likely ones only and each wholly; membership is soft")
 def likely_ones_only(x, r):
-    return x[r > 0.5].mean()
+    return x[r > 0.5].mean() if (r > 0.5).any() else np.nan
 
 
-bound_at = Exercise(
-    "bound-at",
+loop_of_bells = Exercise(
+    "loop-of-bells",
     chapter="02",
-    hint="q from θ_old; then E_q[ln p(x, z | θ)] + H[q], summed over data.",
-    praise="and it touches the log likelihood where the two θ agree",
+    hint="In each of the 20 rounds: r from θ, L; then the new θ from r, L again with the same r.",
+    praise="20 iterations of your own loop, and every half-step goes up",
+)
+
+loop_of_bells.draw(bells)
+
+
+@loop_of_bells.reference
+def trace_of_bells(x, theta):
+    return _trace(x, theta)
+
+
+@loop_of_bells.mistake(
+    "the numbers are right, but row i holds the θ after learning; its first entry is the θ that "
+    "inference has just used"
+)
+def theta_too_late(x, theta):
+    return _trace(x, theta, late=True)
+
+
+@loop_of_bells.mistake(
+    "θ does not move after the first row: r is computed once only; it belongs inside the loop"
+)
+def inference_once(x, theta):
+    return _trace(x, theta, renew=False)
+
+
+@loop_of_bells.mistake(
+    "the last column is the log likelihood at the new θ: q stays where it was until the next row"
+)
+def tight_after_learning(x, theta):
+    found = _trace(x, theta)
+    found[:, 2] = [_log_lik(x, t) for t in _trace(x, theta, late=True)[:, 0]]
+    return found
+
+
+@loop_of_bells.mistake("the entropy of q is missing from both columns of L")
+def entropy_forgotten(x, theta):
+    return _trace(x, theta, entropy=0.0)
+
+
+@loop_of_bells.mistake("the entropy is subtracted; the bound is E_q[ln p(x, z)] + H[q]")
+def entropy_subtracted(x, theta):
+    return _trace(x, theta, entropy=-1.0)
+
+
+@loop_of_bells.mistake("the prior ½ of each bell is missing from the joint")
+def prior_forgotten(x, theta):
+    return _trace(x, theta) + len(x) * np.log(2) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake("the constant of the Gaussian, -½ ln 2π for each datum, is missing")
+def constant_forgotten(x, theta):
+    return _trace(x, theta) + len(x) * 0.5 * np.log(2 * np.pi) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake(
+    "where r is 0 or 1 this is 0 · ln 0, which the computer calls NaN; the term is 0 "
+    "(`scipy.special.xlogy` knows it)"
+)
+def zero_times_log_of_zero(x, theta):
+    return _trace(x, theta, product=lambda p, q: p * np.log(q))
+
+
+@loop_of_bells.mistake("the learning step divides by N; a weighted mean is divided by Σ r")
+def loop_divided_by_n(x, theta):
+    return _trace(x, theta, total=lambda r: len(r))
+
+
+@loop_of_bells.mistake("L is the mean over the data; wanted is the sum")
+def bound_per_datum(x, theta):
+    return _trace(x, theta) / [1, len(x), len(x)]
+
+
+def _trace(
+    x, theta, *, late=False, renew=True, entropy=1.0, product=xlogy, total=np.sum
+) -> np.ndarray:
+    """Return rows of θ, L after inference and L after learning; the options are mistakes."""
+    rows, r = [], responsibility(x, theta)
+    for _ in range(ITERATIONS):
+        r = responsibility(x, theta) if renew else r
+        h = -entropy * (product(r, r) + product(1 - r, 1 - r)).sum()
+        new = (r * x).sum() / total(r)
+        bounds = [
+            ((1 - r) * norm.logpdf(x) + r * norm.logpdf(x - t) + np.log(0.5)).sum() + h
+            for t in (theta, new)
+        ]
+        rows.append([new if late else theta, *bounds])
+        theta = new
+    return np.array(rows)
+
+
+def _log_lik(x, theta) -> float:
+    return TwoBells(theta).log_prob(x[:, None]).sum()
+
+
+loop_of_coins = Exercise(
+    "loop-of-coins",
+    chapter="02",
+    hint="In each of the 20 rounds: ln p(x, z) (N, 3), L, r; then π and ρ from r.",
+    praise="the same loop, another model: only the two steps had to be written",
 )
 
 
-@bound_at.draw
-def bells_and_two_thetas(rng):
-    x, old = bells(rng)
-    return x, old, float(old + rng.normal())
+@loop_of_coins.draw
+def coins(rng):
+    rho, start = np.array([0.02, 0.5, 0.85]), np.array([0.4, 0.5, 0.6])
+    flips = int(rng.choice([10, 25, 3000]))  # 3000: rows lie thousands of nats down
+    pi, n = rng.dirichlet([5.0, 5.0, 5.0]), 1 if rng.integers(4) == 0 else 30
+    heads = rng.binomial(flips, rho[rng.choice(3, size=n)])
+    return heads, flips, pi, start + rng.uniform(-0.04, 0.04, 3)
 
 
-@bound_at.reference
-def bound_of_bells(x, old, new):
-    old, new, x = TwoBells(old), TwoBells(new), x[:, None]
-    return new.lower_bound(old.expect(x, old.infer(x)))
+@loop_of_coins.reference
+def trace_of_coins(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho)
 
 
-@bound_at.mistake(
-    "this is the log likelihood: were the responsibilities computed at the new θ? q stays where it"
-    " was, at the old"
+@loop_of_coins.mistake("π is never learned: it is the mean of the responsibilities over the data")
+def weights_kept(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, keep_pi=True)
+
+
+@loop_of_coins.mistake(
+    "π is missing from the posterior: the joint is π times the binomial, and r is its share"
 )
-def log_likelihood(x, old, new):
-    return TwoBells(new).log_prob(x[:, None]).sum()
+def prior_not_in_posterior(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, prior=False)
 
 
-@bound_at.mistake("old and new are exchanged")
-def old_for_new(x, old, new):
-    return bound_of_bells(x, new, old)
+@loop_of_coins.mistake("each ρ is `flips` times too large: divide by the flips, not by the draws")
+def flips_forgotten(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, share=lambda r: heads @ r / r.sum(axis=0))
 
 
-@bound_at.mistake("the entropy of q is missing: this is Q(θ, θ_old)")
-def entropy_forgotten(x, old, new):
-    return bound_of_bells(x, old, new) - TwoBells(old).infer(x[:, None]).entropy().sum()
+@loop_of_coins.mistake(
+    "each ρ is divided by the flips of all data, m N, and not by those of coin k"
+)
+def divided_by_all(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, share=lambda r: heads @ r / (flips * len(heads)))
 
 
-@bound_at.mistake("the prior ½ of each bell is missing from the joint")
-def prior_forgotten(x, old, new):
-    return bound_of_bells(x, old, new) + len(x) * np.log(2)
+@loop_of_coins.mistake(
+    "the row is that after learning; wanted are the π and ρ that inference has just used, and L"
+)
+def row_too_late(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, n=ITERATIONS + 1)[1:]
+
+
+@loop_of_coins.mistake("π and ρ move in the first row only: inference belongs inside the loop")
+def posterior_once(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, renew=False)
+
+
+@loop_of_coins.mistake("the binomial coefficient is missing from L (it cancels in r, but not here)")
+def coefficient_forgotten(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho)
+    found[:, 6] -= (binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)).sum()
+    return found
+
+
+@loop_of_coins.mistake(
+    "with many flips all three joints of a datum underflow to 0: compute ln p(x, z) and take the "
+    "row's largest value out before exp"
+)
+def coins_by_plain_exponentials(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, plain=True)
+
+
+@loop_of_coins.mistake("L is the mean over the data; wanted is the sum")
+def coins_bound_per_datum(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho) / [1, 1, 1, 1, 1, 1, len(heads)]
+
+
+def _coins(
+    heads,
+    flips,
+    pi,
+    rho,
+    *,
+    n=ITERATIONS,
+    keep_pi=False,
+    share=None,
+    renew=True,
+    plain=False,
+    prior=True,
+) -> np.ndarray:
+    """Return rows of π, ρ and L after inference; the options are mistakes."""
+    rows, r = [], None
+    for _ in range(n):
+        table = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)  # (N, 3)
+        log_p = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
+        if renew or r is None:
+            r = np.exp(table - log_p[:, None]) if prior else softmax(table - np.log(pi), axis=1)
+        rows.append([*pi, *rho, log_p.sum()])
+        pi = pi if keep_pi else r.mean(axis=0)
+        rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))
+    return np.array(rows)
 
 
 fisher_gradient = Exercise(
@@ -146,6 +333,18 @@ def slope(x, theta):
 )
 def all_count_wholly(x, theta):
     return float((x - theta).sum())
+
+
+@fisher_gradient.mistake(
+    "right near the bells, but far from both of them r is 0/0: compute it from the log odds"
+)
+def slope_by_densities(x, theta):
+    return float((ratio_of_densities(x, theta) * (x - theta)).sum())
+
+
+@fisher_gradient.mistake("this averages over bell 0; θ stands in bell 1, whose share is r")
+def slope_of_the_other_bell(x, theta):
+    return float(((1 - responsibility(x, theta)) * (x - theta)).sum())
 
 
 @fisher_gradient.mistake("the sign is turned")

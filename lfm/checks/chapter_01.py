@@ -76,6 +76,11 @@ def log_of_the_mean(t):
     return logsumexp(t, axis=-1) - np.log(t.shape[-1])
 
 
+@log_marginal.mistake("this is p(x_n), and far down it is 0; wanted is its log")
+def log_forgotten(t):
+    return np.exp(logsumexp(t, axis=-1))
+
+
 @log_marginal.mistake("this sums over the data (rows); z runs along the columns")
 def sum_over_data(t):
     return logsumexp(t, axis=0)
@@ -206,6 +211,25 @@ def log_of_the_average(q, t):
 )
 def by_exponentials(q, t):
     return -rel_entr(q, np.exp(t)).sum(axis=-1)
+
+
+@lower_bound.mistake(
+    "far down the exponentials of the table are 0, and nothing here needs them. And 0 ln 0 is 0"
+)
+def by_exponentials_and_zeros(q, t):
+    return (q * np.log(np.exp(t) / q)).sum(axis=-1)
+
+
+@lower_bound.mistake("the sign is turned: the average of ln q - ln p is minus the bound")
+def negative_bound(q, t):
+    return -bound.lower_bound(q, t)
+
+
+@lower_bound.mistake(
+    "this is ln Σ q(z) p(x, z), an average of the joint; the bound averages logs, and divides by q"
+)
+def log_of_the_averaged_joint(q, t):
+    return logsumexp(t, b=q, axis=-1)
 
 
 @lower_bound.mistake("this is ln p(x) itself, whatever q is; the bound depends on q")

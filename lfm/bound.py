@@ -2,7 +2,8 @@
 
 Everything in the course is a special case of the few lines in this file. A model enters as one
 table, `log_joint[..., k] = ln p(x, z=k | θ)`: one row for each datum (or each x or each θ of a
-grid), one column for each value of z. Impossible pairs have the value -inf.
+grid), one column for each value of z. Impossible pairs have the value -inf. A continuous z enters
+by a fine grid: ln p(x, z_k | θ) + ln Δ for cells of width Δ.
 """
 
 from typing import NamedTuple
@@ -63,7 +64,8 @@ def entropy(q: Distributions) -> Array:
 def lower_bound(q, log_joint) -> Array:
     """Return L(q, θ) = E_q[ln p(x, z | θ)] + H[q] in nats, shape (...).
 
-    Eq. jensen: never above `log_marginal(log_joint)`; -inf where q allows what p forbids.
+    Eq. jensen: never above `log_marginal(log_joint)`, since ln w lies below its tangent at the mean
+    of w = p(x, z | θ) / q (Eq. tangent); 0 ln 0 = 0, and -inf where q allows what p forbids.
     """
     return expected_log_joint(q, log_joint) + entropy(q)
 
@@ -83,7 +85,8 @@ def rearranged(q: Distributions, log_likelihood: LogTable, prior: Distributions)
 def kl(q: Distributions, p: Distributions) -> Array:
     """Return KL(q || p) = Σ_z q ln(q / p) in nats, shape (...); +inf where q > 0 = p.
 
-    Eq. divergence: not negative, zero only for q = p, and not symmetric (PRML 1.6.1).
+    Eq. divergence: the divergence of q from p is the average of ln(q / p) over draws from q. Not
+    negative, zero only for q = p, and not symmetric (PRML 1.6.1).
     """
     validate.together(q=q, p=p)
     return rel_entr(q, p).sum(axis=-1)

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, Polygon, Rectangle
+from matplotlib.patches import Ellipse, Rectangle
 
 Array = np.ndarray
 
@@ -187,21 +187,26 @@ def curve(ax: Axes, x: Array, y: Array, *, color="black", style="-", label=None)
 
 
 def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
-    """Draw ln as a concave curve: the mean of ln w (green) lies below the ln of the mean w."""
+    """Draw ln w below its tangent at the mean: the average drop at the points is the gap.
+
+    Eq. tangent; averaged under q it is Eq. jensen.
+    """
     w = np.linspace(ratios.min() / 2, ratios.max() * 1.1, 400)
     mean, mean_log = q @ ratios, q @ np.log(ratios)
+    touching = np.log(mean) + (ratios - mean) / mean
     ax.plot(w, np.log(w), color="black", label=r"$\ln w$")
-    hull = np.column_stack([ratios, np.log(ratios)])
-    order = np.argsort(ratios)
-    ax.add_patch(Polygon(hull[order], closed=True, color=DATA, alpha=0.2, lw=0))
+    ax.plot(
+        w, np.log(mean) + (w - mean) / mean, color=DATA, ls="--", lw=1.5, label="tangent at $m$"
+    )
+    ax.vlines(ratios, np.log(ratios), touching, color=DATA, lw=3, alpha=0.5, label="drops")
     ax.scatter(
-        ratios, np.log(ratios), s=30 + 250 * q, color=Q, zorder=3, label="$w_z$, size $q(z)$"
+        ratios, np.log(ratios), s=30 + 250 * q, color=Q, zorder=3, label="$w(z)$, size $q(z)$"
     )
     ax.plot([mean, mean], [mean_log, np.log(mean)], color=GAP, lw=3, ls=":", label="gap")
     ax.scatter(mean, np.log(mean), color="black", marker="s", zorder=4, label=r"$\ln\,E_q[w]$")
     ax.scatter(mean, mean_log, color=BOUND, marker="D", zorder=4, label=r"$E_q[\ln w]$, the bound")
-    ax.set(xlabel="$w = p(x, z) / q(z)$", ylabel="nats")
-    ax.legend()
+    ax.set(xlabel="$w = p(x, z) / q(z)$; $m$ is its mean under $q$", ylabel="nats")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
 
 
@@ -233,12 +238,30 @@ def simplex(ax: Axes, height, *, names, best: Array, levels: int = 14) -> Axes:
     xy = q @ CORNERS
     filled = ax.tricontourf(*xy.T, height(q), levels=levels, cmap="Greens")
     ax.tricontour(*xy.T, height(q), levels=levels, colors="white", linewidths=0.5)
-    ax.scatter(*(best @ CORNERS), color=Q, marker="*", s=160, zorder=3)
+    ax.scatter(
+        *(best @ CORNERS), color=Q, marker="*", s=200, ec="white", zorder=3, label="posterior"
+    )
+    ax.legend(loc="upper left")
     for corner, name, dy in zip(CORNERS, names, (-0.06, -0.06, 0.04), strict=True):
         ax.text(corner[0], corner[1] + dy, name, ha="center", va="center")
     ax.set_aspect("equal")
     ax.set_axis_off()
     ax.figure.colorbar(filled, ax=ax, label="bound $L(q)$ / nats")
+    return ax
+
+
+def touches(
+    ax: Axes, theta: Array, log_lik: Array, bound: Array, old: float, *, style="--"
+) -> Axes:
+    """Draw a bound over θ with a circle where it touches ln p(X|θ), and a triangle at its top."""
+    top, known = bound.argmax(), ax.get_legend_handles_labels()[1]
+    ax.plot(theta, bound, style, color=BOUND, label=f"$L$, $q$ from {old:g}")
+    for x, y, color, marker, name in (
+        (old, np.interp(old, theta, log_lik), Q, "o", "touches"),
+        (theta[top], bound[top], THETA, "^", "top of $L$"),
+    ):
+        label = None if name in known else name
+        ax.scatter(x, y, color=color, marker=marker, s=60, zorder=3, label=label)
     return ax
 
 

@@ -70,6 +70,23 @@ def test_bound_is_the_naive_sum_and_below_the_log_marginal(seed):
 
 
 @each_seed
+@pytest.mark.equation("tangent")
+def test_log_lies_below_each_tangent_and_the_mean_drop_is_what_the_bound_loses(seed):
+    w, m = np.exp(np.random.default_rng(seed).normal(0.0, 3.0, size=(2, 200)))
+    drop = np.log(m) + (w - m) / m - np.log(w)
+    assert (drop[abs(w / m - 1) > 1e-3] > 0).all()
+    assert np.log(m) + (m - m) / m == pytest.approx(np.log(m))
+    table, q = random_table(seed)
+    w, m = (
+        np.exp(table) / q,
+        np.exp(bound.log_marginal(table))[:, None],
+    )  # m is the mean of w under q
+    drops = np.log(m) + (w - m) / m - np.log(w)
+    lost = bound.log_marginal(table) - bound.lower_bound(q, table)
+    np.testing.assert_allclose((q * drops).sum(axis=1), lost, rtol=1e-9)
+
+
+@each_seed
 @pytest.mark.equation("divergence")
 def test_kl_is_not_negative_zero_only_for_equals_and_not_symmetric(seed):
     table, q = random_table(seed)

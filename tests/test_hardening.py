@@ -470,6 +470,7 @@ FIGURES = {
     "jensen": {"ratios": 1 + np.abs(X[:, 0]), "q": np.full(12, 1 / 12)},
     "decomposition": {"bound": X[:3, 0] - 9, "divergence": np.abs(X[:3, 1]), "names": list("abc")},
     "simplex": {"height": lambda q: q[:, 0] + q[:, 1] ** 2, "names": "abc", "best": np.eye(3)[0]},
+    "touches": {"theta": GRID, "log_lik": -(GRID**2), "bound": -2 * GRID**2, "old": 0.0},
     "touching_bound": {
         "theta": GRID, "log_lik": -(GRID**2), "bound": -2 * GRID**2, "old": 0.0, "new": 0.5
     },

@@ -1,7 +1,7 @@
 """The exercises of chapter 01: the lower bound."""
 
 import numpy as np
-from scipy.special import logsumexp
+from scipy.special import logsumexp, rel_entr, softmax, xlogy
 
 from lfm import bound
 from lfm.checks.exercise import Exercise
@@ -10,7 +10,7 @@ log_marginal = Exercise(
     "log-marginal",
     chapter="01",
     hint="ln p(x_n) = ln Σ_k exp(log_joint[n, k]), one number a row.",
-    praise="and no underflow, 3,000 nats down",
+    praise="and no underflow, thousands of nats down",
 )
 
 log_marginal.reference(bound.log_marginal)
@@ -18,8 +18,17 @@ log_marginal.reference(bound.log_marginal)
 
 @log_marginal.draw
 def table(rng):
-    # Some tables lie thousands of nats down, where plain exponentials are zero.
-    return (rng.normal(size=(4, 3)) - 3000.0 * rng.integers(2) - 2,)
+    # Rows of one table lie far apart, and values of one row too; a table may have a single row.
+    # Half of the tables lie wholly where plain exponentials are 0.
+    n, k, down = rng.choice([1, 4, 5]), rng.integers(2, 6), 2000.0 * rng.integers(2)
+    t = (
+        rng.normal(size=(n, k))
+        - 2
+        - down
+        - rng.permutation([0.0, 1.0, 900.0, 1500.0, 3000.0])[:n, None]
+    )
+    t[0, 0] -= 800.0
+    return (t,)
 
 
 @log_marginal.mistake("this is the sum of the logs; the log of a sum is not the sum of the logs")
@@ -35,9 +44,41 @@ def plain_exponentials(t):
     return np.log(np.exp(t).sum(axis=-1))
 
 
+@log_marginal.mistake(
+    "this subtracts one maximum from the whole table, and rows far below it still underflow: "
+    "each row needs its own, as in max(axis=1, keepdims=True)"
+)
+def maximum_of_the_table(t):
+    return t.max() + np.log(np.exp(t - t.max()).sum(axis=-1))
+
+
+@log_marginal.mistake(
+    "this subtracts the row's minimum, and then the largest exponential overflows: subtract the "
+    "maximum, so that the largest is 1"
+)
+def minimum_of_the_row(t):
+    m = t.min(axis=-1, keepdims=True)
+    return (m + np.log(np.exp(t - m).sum(axis=-1, keepdims=True)))[..., 0]
+
+
+@log_marginal.mistake("the row's maximum was subtracted; add it back after the log")
+def maximum_not_added(t):
+    return np.log(np.exp(t - t.max(axis=-1, keepdims=True)).sum(axis=-1))
+
+
+@log_marginal.mistake("this is the largest term alone; the others count as well")
+def largest_term(t):
+    return t.max(axis=-1)
+
+
 @log_marginal.mistake("this is the log of the mean; the sum rule wants the sum")
 def log_of_the_mean(t):
     return logsumexp(t, axis=-1) - np.log(t.shape[-1])
+
+
+@log_marginal.mistake("this is p(x_n), and far down it is 0; wanted is its log")
+def log_forgotten(t):
+    return np.exp(logsumexp(t, axis=-1))
 
 
 @log_marginal.mistake("this sums over the data (rows); z runs along the columns")
@@ -65,9 +106,23 @@ def zero_over_zero(t):
     return p / p.sum(axis=-1, keepdims=True)
 
 
+@posterior.mistake(
+    "this subtracts one maximum from the whole table, and rows far below it are still 0/0: each "
+    "row needs its own, as in max(axis=1, keepdims=True)"
+)
+def one_maximum_for_all(t):
+    p = np.exp(t - t.max())
+    return p / p.sum(axis=-1, keepdims=True)
+
+
 @posterior.mistake("these are not normalised: each row must sum to 1")
 def not_normalised(t):
     return np.exp(t - t.max(axis=-1, keepdims=True))
+
+
+@posterior.mistake("the whole table sums to 1; it is each datum's row that must")
+def table_normalised(t):
+    return np.exp(t - logsumexp(t))
 
 
 @posterior.mistake("the columns sum to 1; it is each datum's row that must")
@@ -75,15 +130,22 @@ def columns_normalised(t):
     return np.exp(t - logsumexp(t, axis=0))
 
 
-@posterior.mistake("this is the log of the posterior")
+@posterior.mistake("this is the log of the posterior; take exp of it")
 def log_of_the_posterior(t):
     return t - logsumexp(t, axis=-1, keepdims=True)
+
+
+@posterior.mistake(
+    "this is sure of the most probable z; the posterior gives the others their share too"
+)
+def all_on_the_largest(t):
+    return np.eye(t.shape[-1])[t.argmax(axis=-1)]
 
 
 lower_bound = Exercise(
     "lower-bound",
     chapter="01",
-    hint="E_q[ln p(x, z) - ln q(z)], one number a row.",
+    hint="E_q[ln p(x, z) - ln q(z)], one number a row, with 0 ln 0 = 0.",
     praise="it never exceeds the log marginal",
 )
 
@@ -92,7 +154,24 @@ lower_bound.reference(bound.lower_bound)
 
 @lower_bound.draw
 def q_and_table(rng):
-    return rng.dirichlet(np.ones(3), size=4), rng.normal(size=(4, 3)) - 2
+    # Some q are 0 somewhere; rows of the table lie far apart; there may be a single datum.
+    n, k = rng.choice([1, 4, 5]), rng.integers(2, 6)
+    q = rng.dirichlet(np.ones(k), size=n)
+    q[0] = np.eye(k)[rng.integers(k)]
+    return q, rng.normal(size=(n, k)) - 2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[:n, None]
+
+
+def _log(q):
+    """Return ln q, and 0 where q is 0: for mistakes that know that 0 ln 0 = 0."""
+    return np.log(np.where(q > 0, q, 1.0))
+
+
+@lower_bound.mistake(
+    "right where q is positive, but 0 times ln 0 gives NaN: such a term counts as 0. Put 1 for q "
+    "inside the log where it is 0, or use scipy.special.xlogy"
+)
+def zero_times_infinity(q, t):
+    return (q * (t - np.log(q))).sum(axis=-1)
 
 
 @lower_bound.mistake(
@@ -104,7 +183,19 @@ def entropy_forgotten(q, t):
 
 @lower_bound.mistake("the entropy has the wrong sign: H = -Σ q ln q")
 def entropy_subtracted(q, t):
+    return (q * t + xlogy(q, q)).sum(axis=-1)
+
+
+@lower_bound.mistake("the entropy has the wrong sign: H = -Σ q ln q. And count 0 ln 0 as 0")
+def entropy_subtracted_and_zeros(q, t):
     return (q * t + q * np.log(q)).sum(axis=-1)
+
+
+@lower_bound.mistake(
+    "the log of q is not averaged: both logs stand under the average, Σ q (... - ln q)"
+)
+def log_q_not_averaged(q, t):
+    return (q * t - _log(q)).sum(axis=-1)
 
 
 @lower_bound.mistake(
@@ -115,15 +206,46 @@ def log_of_the_average(q, t):
     return np.log((q * np.exp(t)).sum(axis=-1))
 
 
+@lower_bound.mistake(
+    "the table already holds logs. Its exponentials are 0 far down, and nothing here needs them"
+)
+def by_exponentials(q, t):
+    return -rel_entr(q, np.exp(t)).sum(axis=-1)
+
+
+@lower_bound.mistake(
+    "far down the exponentials of the table are 0, and nothing here needs them. And 0 ln 0 is 0"
+)
+def by_exponentials_and_zeros(q, t):
+    return (q * np.log(np.exp(t) / q)).sum(axis=-1)
+
+
+@lower_bound.mistake("the sign is turned: the average of ln q - ln p is minus the bound")
+def negative_bound(q, t):
+    return -bound.lower_bound(q, t)
+
+
+@lower_bound.mistake(
+    "this is ln Σ q(z) p(x, z), an average of the joint; the bound averages logs, and divides by q"
+)
+def log_of_the_averaged_joint(q, t):
+    return logsumexp(t, b=q, axis=-1)
+
+
 @lower_bound.mistake("this is ln p(x) itself, whatever q is; the bound depends on q")
 def log_likelihood(q, t):
     return logsumexp(t, axis=-1)
 
 
+@lower_bound.mistake("these are summed over all data; wanted is one number for each datum")
+def summed_over_data(q, t):
+    return bound.lower_bound(q, t).sum()
+
+
 divergence = Exercise(
     "divergence",
     chapter="01",
-    hint="The mean under q of ln q - ln p.",
+    hint="The average under q of ln q - ln p.",
     praise="zero only where the two agree",
 )
 
@@ -132,7 +254,7 @@ divergence.reference(bound.kl)
 
 @divergence.draw
 def two_distributions(rng):
-    return rng.dirichlet(np.ones(4)), rng.dirichlet(np.ones(4))
+    return rng.dirichlet(np.ones(4)), rng.dirichlet(np.full(4, 0.4))
 
 
 @divergence.mistake("the arguments are swapped: in KL(q‖p) the average is taken under q")
@@ -157,31 +279,115 @@ def absolute_terms(q, p):
     return np.abs(q * np.log(q / p)).sum()
 
 
-gap = Exercise(
-    "gap",
+@divergence.mistake("this is -Σ q ln p; the entropy of q still has to be subtracted")
+def cross_entropy(q, p):
+    return -(q * np.log(p)).sum()
+
+
+@divergence.mistake("the four logs are weighted alike; the average is taken under q")
+def plain_mean(q, p):
+    return np.log(q / p).mean()
+
+
+@divergence.mistake("the logs are summed without a weight; each is to be weighted by its q")
+def unweighted(q, p):
+    return np.log(q / p).sum()
+
+
+@divergence.mistake("these are the terms; wanted is their sum")
+def terms(q, p):
+    return q * np.log(q / p)
+
+
+choose_q = Exercise(
+    "choose-q",
     chapter="01",
-    hint="Either ln p(x) - L, or the divergence from the posterior: they are the same.",
-    praise="two ways to one number",
+    hint="ln p(x) is the same for every q, so a smaller divergence means a larger bound.",
+    praise="and the posterior was never needed",
 )
 
-gap.draw(q_and_table)
+
+@choose_q.draw
+def candidates_and_scores(rng):
+    # One candidate holds zeros. Drawn again until no mistake chooses the right candidate.
+    while True:
+        scores = rng.normal(scale=2.0, size=4) - 2000.0
+        q = rng.dirichlet(np.ones(4), size=7)
+        some = rng.integers(1, 7)
+        q[some, rng.integers(4)] = 0.0
+        q[some] /= q[some].sum()
+        right, *wrong = (f(q, scores) for f in (highest_bound, *WRONG))
+        apart = divergence_turned(q, scores) != nearest_in_distance(q, scores)
+        if right > 1 and right not in wrong and apart:
+            return q, scores
 
 
-@gap.reference
-def divergence_from_the_posterior(q, t):
-    return bound.decompose(q, t).divergence
+@choose_q.reference
+def chosen(candidates, scores):
+    return int(bound.lower_bound(candidates, scores).argmax())
 
 
-@gap.mistake("this is KL(posterior‖q); the gap is KL(q‖posterior)")
-def divergence_of_the_posterior(q, t):
-    return bound.kl(bound.posterior(t), q)
+# Without the checks of `bound`, since a draw calls them many times.
+def highest_bound(q, s):
+    return int((q * s - xlogy(q, q)).sum(axis=1).argmax())
 
 
-@gap.mistake("the sign is turned: the bound is below, so ln p - L is positive")
-def negative_gap(q, t):
-    return -bound.decompose(q, t).divergence
+@choose_q.mistake("this chooses the lowest bound, and so the candidate that loses most")
+def lowest_bound(q, s):
+    return int((q * s - xlogy(q, q)).sum(axis=1).argmin())
 
 
-@gap.mistake("the entropy of q belongs to the bound too")
-def gap_without_entropy(q, t):
-    return bound.log_marginal(t) - bound.expected_log_joint(q, t)
+@choose_q.mistake(
+    "the entropy of the candidates is missing: this prefers those that are sure of one value"
+)
+def without_entropy(q, s):
+    return int((q * s).sum(axis=1).argmax())
+
+
+@choose_q.mistake("this takes the least KL(posterior‖q); what the bound loses is KL(q‖posterior)")
+def divergence_turned(q, s):
+    return int(rel_entr(softmax(s), q).sum(axis=1).argmin())
+
+
+@choose_q.mistake(
+    "this takes the candidate nearest to the posterior as points are near; the divergence asks for "
+    "the ratio of probabilities, not for their difference"
+)
+def nearest_in_distance(q, s):
+    return int(np.square(q - softmax(s)).sum(axis=1).argmin())
+
+
+@choose_q.mistake(
+    "one candidate holds a 0, and 0 ln 0 is NaN in numpy: argmax then takes it for the largest. "
+    "Such a term counts as 0"
+)
+def candidate_with_zeros(q, s):
+    return int((q == 0).any(axis=1).argmax())
+
+
+@choose_q.mistake(
+    "this is always the first candidate: is what you compare NaN? The exponentials of the scores "
+    "are all 0, so a posterior made of them is 0/0"
+)
+def first(q, s):
+    return 0
+
+
+@choose_q.mistake("this is the candidate itself; wanted is its index, one integer")
+def the_candidate(q, s):
+    return q[chosen(q, s)]
+
+
+@choose_q.mistake("this counts the candidates from 1; indices in Python begin at 0")
+def counted_from_one(q, s):
+    return chosen(q, s) + 1
+
+
+WRONG = (
+    lowest_bound,
+    without_entropy,
+    divergence_turned,
+    nearest_in_distance,
+    candidate_with_zeros,
+    first,
+)

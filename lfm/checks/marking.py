@@ -114,7 +114,7 @@ def _other_shape(found: tuple, wanted: tuple) -> str:
         return f"{said}: take it out of its array, as in `result.item()`"
     if tuple(n for n in found if n > 1) == tuple(n for n in wanted if n > 1):
         return f"{said}: the numbers are as many; `result.reshape({wanted})` has that shape"
-    return f"{said}: is it transposed?" if found == wanted[::-1] else said
+    return f"{said}: it may be transposed" if found == wanted[::-1] else said
 
 
 def _text(error: BaseException) -> str:

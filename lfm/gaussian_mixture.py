@@ -212,9 +212,10 @@ def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
 def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> tuple[Array, Array]:
     """Return centres (K, D) and labels (N,): a local minimum of Σ_n ‖x_n - centre of n‖².
 
-    Eq. k-means: EM of a mixture with equal weights and Σ_k = εI for ε → 0, where r becomes
-    one-hot. Starts from K-means++ (Arthur and Vassilvitskii 2007): each next centre is a datum
-    drawn with probability proportional to its squared distance from the centres so far.
+    Eq. k-means: EM of a mixture with equal weights and Σ_k = εI, both fixed, for ε → 0: r becomes
+    one-hot and, up to constants, -2ε times the bound becomes that sum. Starts from K-means++
+    (Arthur and Vassilvitskii 2007): each next centre is a datum drawn with probability proportional
+    to its squared distance from the centres so far.
     """
     k = validate.count(n_components, "n_components", 1, len(x))
     origin = x.mean(axis=0, dtype=np.float64)

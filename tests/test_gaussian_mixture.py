@@ -213,6 +213,11 @@ def test_em_becomes_k_means_as_the_covariances_vanish(seed):
         np.testing.assert_allclose(r.probs, np.eye(3)[labels], atol=1e-12)
         centres = np.array([x[labels == k].mean(axis=0) for k in range(3)])
         np.testing.assert_allclose(q.learn(q.expect(x, r)).means, centres, rtol=1e-9)
+    # 2ε(const - L) is the sum of squared distances, less what 2ε H[q] < 2ε N ln K may be.
+    eps, const = 1e-7, -90 * np.log(3) - 90 * np.log(2 * np.pi * 1e-7)  # N ln K + (N D/2) ln 2πε
+    loose = GaussianMixture(np.full(3, 1 / 3), centres, np.tile(eps * np.eye(2), (3, 1, 1)))
+    squares = sum(min(((v - c) ** 2).sum() for c in centres) for v in x)
+    assert abs(2 * eps * (const - loose.log_prob(x).sum()) - squares) < 2 * eps * 90 * np.log(3)
     # A fixed point of this is a fixed point of ours.
     ours, ours_labels = k_means(x, 3, rng=seed)
     q = GaussianMixture(np.full(3, 1 / 3), ours, np.tile(1e-7 * np.eye(2), (3, 1, 1)))

@@ -1,6 +1,7 @@
 """The exercises of chapter 03: the Gaussian mixture."""
 
 import numpy as np
+from scipy.special import logsumexp
 
 from lfm import bound
 from lfm.checks.exercise import Exercise
@@ -17,7 +18,7 @@ number_of_parameters = Exercise(
 
 @number_of_parameters.draw
 def sizes(rng):
-    return int(rng.integers(2, 9)), int(rng.integers(2, 6))
+    return int(rng.integers(2, 9)), int(rng.integers(1, 6))
 
 
 @number_of_parameters.reference
@@ -35,6 +36,21 @@ def covariances_not_symmetric(k, d):
     return k - 1 + k * d + k * d**2
 
 
+@number_of_parameters.mistake("the weights are missing: K numbers that sum to 1, so K - 1 are free")
+def weights_not_counted(k, d):
+    return k * d + k * d * (d + 1) // 2
+
+
+@number_of_parameters.mistake("the means are missing: D numbers for each component")
+def means_not_counted(k, d):
+    return k - 1 + k * d * (d + 1) // 2
+
+
+@number_of_parameters.mistake("one covariance is counted; each component has its own")
+def one_covariance_for_all(k, d):
+    return k - 1 + k * d + d * (d + 1) // 2
+
+
 @number_of_parameters.mistake("these are diagonal covariances")
 def covariances_diagonal(k, d):
     return k - 1 + k * d + k * d
@@ -44,12 +60,12 @@ responsibilities = Exercise(
     "responsibilities",
     chapter="03",
     hint="ln π_k + ln N(x; μ_k, Σ_k), then a softmax over k.",
-    praise="also 500 standard deviations away",
+    praise="near and far, each row in its own log domain",
 )
 
 
 def mixture(rng):
-    k, d = 3, 2
+    k, d = int(rng.integers(2, 5)), int(rng.integers(2, 4))
     a = rng.normal(size=(k, d, d))
     covs = a @ a.mT + 0.3 * np.eye(d)
     model = GaussianMixture(rng.dirichlet(np.ones(k)), rng.normal(size=(k, d)), covs)
@@ -59,8 +75,13 @@ def mixture(rng):
 @responsibilities.draw
 def data_and_mixture(rng):
     x, m = mixture(rng)
-    x[::5] += 500  # far from all components, beside rows near them that tell mistakes apart
-    return x, m.weights, m.means, m.covs
+    pi, mu, Sigma = m.weights, np.array(m.means), np.array(m.covs)
+    if rng.integers(3):
+        x[::5] += 500  # far from all components, beside rows near them that tell mistakes apart
+    else:
+        x += 500  # all of them far, and thousands of nats apart
+        mu[:], Sigma[:] = mu[0], Sigma[0]  # so that the shares are not 0 and 1
+    return x, pi, mu, Sigma
 
 
 @responsibilities.reference
@@ -76,8 +97,50 @@ def log_joint(x, pi, mu, Sigma, log_det=0.5, inverse=np.linalg.inv):
 
 
 @responsibilities.mistake(
+    "the largest log of the whole table was subtracted: rows that lie far below it still underflow"
+    " to 0/0. Subtract from each row the largest of its own"
+)
+def largest_of_the_table(x, pi, mu, Sigma):
+    logs = log_joint(x, pi, mu, Sigma)
+    p = np.exp(logs - logs.max())
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@responsibilities.mistake(
+    "these are the joint densities π_k N(x; μ_k, Σ_k); divide each row by its sum (Bayes' rule)"
+)
+def joint_densities(x, pi, mu, Sigma):
+    return np.exp(log_joint(x, pi, mu, Sigma))
+
+
+@responsibilities.mistake(
+    "a small number below the fraction hides 0/0, and far rows become 0; each row sums to 1: stay"
+    " in the log domain"
+)
+def small_number_below(x, pi, mu, Sigma):
+    p = np.exp(log_joint(x, pi, mu, Sigma))
+    return p / (p.sum(axis=-1, keepdims=True) + 1e-300)
+
+
+@responsibilities.mistake("this is all or nothing; a responsibility is a probability")
+def all_or_nothing(x, pi, mu, Sigma):
+    return np.eye(len(pi))[log_joint(x, pi, mu, Sigma).argmax(axis=-1)]
+
+
+@responsibilities.mistake("these are the logs of the responsibilities; exponentiate them")
+def logs_of_responsibilities(x, pi, mu, Sigma):
+    logs = log_joint(x, pi, mu, Sigma)
+    return logs - logsumexp(logs, axis=-1, keepdims=True)
+
+
+@responsibilities.mistake("each column sums to 1; each row should: the sum is over k")
+def normalised_over_data(x, pi, mu, Sigma):
+    return bound.posterior(log_joint(x, pi, mu, Sigma).T).T
+
+
+@responsibilities.mistake(
     "right near the components, but far away every density underflows and this is 0/0: stay in the"
-    " log domain and subtract the largest (log-sum-exp)"
+    " log domain and subtract each row's largest log (log-sum-exp)"
 )
 def plain_exponentials(x, pi, mu, Sigma):
     p = np.exp(log_joint(x, pi, mu, Sigma))
@@ -103,7 +166,7 @@ def covariance_not_inverted(x, pi, mu, Sigma):
 
 @responsibilities.mistake("the weights π are missing")
 def weights_forgotten(x, pi, mu, Sigma):
-    return bound.posterior(log_joint(x, np.ones(3) / 3, mu, Sigma))
+    return bound.posterior(log_joint(x, np.ones_like(pi), mu, Sigma))
 
 
 learn_covariances = Exercise(
@@ -117,7 +180,10 @@ learn_covariances = Exercise(
 @learn_covariances.draw
 def data_and_memberships(rng):
     x, m = mixture(rng)
-    return x, m.infer(x).probs
+    r = np.array(m.infer(x).probs)
+    r[:, 1:] *= rng.uniform(0, 1) ** 3  # so that a component may claim less than one datum
+    r[:, 0] += 1 - r.sum(axis=1)
+    return x, r
 
 
 def covariances(x, r, by=None, mean=None):
@@ -134,7 +200,7 @@ def weighted_covariances(x, r):
 
 @learn_covariances.mistake("divided by N; each component divides by what it claims, N_k")
 def divided_by_n(x, r):
-    return covariances(x, r, by=np.full(3, len(x)))
+    return covariances(x, r, by=np.full(r.shape[1], len(x)))
 
 
 @learn_covariances.mistake("divided by N_k - 1; maximum likelihood divides by N_k")
@@ -147,6 +213,36 @@ def divided_by_one_less(x, r):
 )
 def about_the_common_mean(x, r):
     return covariances(x, r, mean=x.mean(axis=0))
+
+
+@learn_covariances.mistake("this is the mean of x xᵀ; the scatter is taken about the new mean")
+def about_zero(x, r):
+    return covariances(x, r, mean=np.zeros(x.shape[1]))
+
+
+@learn_covariances.mistake("this is the scatter S_k; divide it by what the component claims, N_k")
+def scatter_not_divided(x, r):
+    return covariances(x, r, by=np.ones(r.shape[1]))
+
+
+@learn_covariances.mistake(
+    "each datum counts wholly for its most probable component; membership is soft"
+)
+def hard_memberships(x, r):
+    return covariances(x, np.eye(r.shape[1])[r.argmax(axis=1)])
+
+
+@learn_covariances.mistake(
+    "the scatter is not weighted: each datum counts as much as the component claims it, r_nk"
+)
+def scatter_not_weighted(x, r):
+    mu = (r.T @ x) / r.sum(axis=0)[:, None]
+    return covariances(x, np.ones_like(r), by=r.sum(axis=0), mean=mu)
+
+
+@learn_covariances.mistake("the variances are right; the covariances off the diagonal are missing")
+def variances_alone(x, r):
+    return covariances(x, r) * np.eye(x.shape[1])
 
 
 @learn_covariances.mistake("these are roots: a covariance holds variances, not standard deviations")
@@ -164,8 +260,10 @@ map_covariance = Exercise(
 
 @map_covariance.draw
 def scatter_and_prior(rng):
-    a = rng.normal(size=(2, 5, 5))
-    return a[0] @ a[0].T, float(rng.uniform(1, 9)), float(rng.uniform(6, 9)), a[1] @ a[1].T
+    d = int(rng.integers(2, 6))
+    a, n = rng.normal(size=(2, d, d)), float(rng.integers(0, 3) * rng.uniform(0.5, 5))
+    S = a[0] @ a[0].T if n else np.zeros((d, d))  # without data there is no scatter
+    return S, n, d + 1 + float(rng.uniform(1, 4)), a[1] @ a[1].T
 
 
 @map_covariance.reference
@@ -183,6 +281,21 @@ def prior_only_above(S, n, dof, Psi):
     return (S + Psi) / n
 
 
+@map_covariance.mistake("the prior has been counted below but not above: Ψ adds to the scatter")
+def prior_only_below(S, n, dof, Psi):
+    return S / (n + dof + len(S) + 1)
+
+
+@map_covariance.mistake("the scale Ψ adds to the scatter S as it is, not divided by ν")
+def scale_divided(S, n, dof, Psi):
+    return (S + Psi / dof) / (n + dof + len(S) + 1)
+
+
+@map_covariance.mistake("this is the prior's mode; the data's scatter and count are missing")
+def data_forgotten(S, n, dof, Psi):
+    return Psi / (dof + len(S) + 1)
+
+
 @map_covariance.mistake("the D + 1 of the density's exponent is missing below")
 def exponent_forgotten(S, n, dof, Psi):
     return (S + Psi) / (n + dof)
@@ -191,3 +304,80 @@ def exponent_forgotten(S, n, dof, Psi):
 @map_covariance.mistake("this is the posterior's mean; the maximum divides by N_k + ν + D + 1")
 def mean_of_the_posterior(S, n, dof, Psi):
     return (S + Psi) / (n + dof - len(S) - 1)
+
+
+k_means_centres = Exercise(
+    "k-means-centres",
+    chapter="03",
+    hint="Assign each datum to its nearest centre, take means, and go on until no centre moves.",
+    praise="EM without uncertainty and without shapes, and you wrote its loop",
+)
+
+
+@k_means_centres.draw
+def clumps_and_centres(rng):
+    k, d = int(rng.integers(3, 7)), int(rng.integers(1, 4))
+    x = rng.uniform(0, 9, size=(300, d))  # no clumps, so that it takes many rounds
+    centres = x[rng.choice(300, size=k, replace=False)]
+    if rng.integers(2):
+        centres[rng.integers(k)] += 50  # a centre that no datum is near
+    return x, centres
+
+
+def rounds(x, centres, most=1000, empty=None, wrong_way=1.0):
+    for _ in range(most):
+        squares = ((x[:, None] - centres) ** 2).sum(axis=-1)  # (N, K)
+        r = np.eye(len(centres))[(wrong_way * squares).argmin(axis=1)]
+        n_k = r.sum(axis=0)[:, None]
+        stay = centres if empty is None else np.full_like(centres, empty)
+        new = np.where(n_k > 0, (r.T @ x) / np.maximum(n_k, 1), stay)
+        if np.array_equal(new, centres):
+            break
+        centres = new
+    return centres
+
+
+@k_means_centres.reference
+def centres_at_rest(x, centres):
+    return rounds(x, centres)
+
+
+@k_means_centres.mistake("this is one round; go on until a round moves no centre")
+def one_round(x, centres):
+    return rounds(x, centres, most=1)
+
+
+@k_means_centres.mistake(
+    "a centre without data became 0/0; where no datum is assigned, the centre stays where it is"
+)
+def empty_is_nan(x, centres):
+    return rounds(x, centres, empty=np.nan)
+
+
+@k_means_centres.mistake(
+    "a centre without data was moved to 0; where no datum is assigned, it stays where it is"
+)
+def empty_is_zero(x, centres):
+    return rounds(x, centres, empty=0.0)
+
+
+@k_means_centres.mistake("each datum went to its farthest centre: wanted is the smallest distance")
+def farthest_centre(x, centres):
+    return rounds(x, centres, most=50, wrong_way=-1.0)
+
+
+@k_means_centres.mistake("each centre became the mean of all data; it takes those assigned to it")
+def mean_of_all_data(x, centres):
+    return np.broadcast_to(x.mean(axis=0), centres.shape)
+
+
+@k_means_centres.mistake("the centres did not move at all")
+def centres_as_they_came(x, centres):
+    return centres
+
+
+@k_means_centres.mistake(
+    "ten rounds are not enough on every draw: do not count, but ask whether the centres moved"
+)
+def ten_rounds(x, centres):
+    return rounds(x, centres, most=10)

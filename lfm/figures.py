@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, Polygon, Rectangle
+from matplotlib.patches import Circle, Ellipse, Polygon, Rectangle
 
 Array = np.ndarray
 
@@ -180,6 +180,36 @@ def bars(ax: Axes, values: Array, *, color=Q, label=None, ticks=None, **kwargs) 
 def curve(ax: Axes, x: Array, y: Array, *, color="black", style="-", label=None) -> Axes:
     """Draw a curve, with its name in the legend."""
     ax.plot(x, y, style, color=color, label=label)
+    return ax
+
+
+def row_names(ax: Axes, names, *, height: int = 32, gap: int = 2) -> Axes:
+    """Write a name to the left of each row of the contact sheet that `images` drew."""
+    for row, name in enumerate(names):
+        y = row * (height + gap) + height / 2
+        ax.text(-3, y, name, ha="right", va="center")
+    return ax
+
+
+def plate_diagram(ax: Axes) -> Axes:
+    """Draw the story of N data: θ outside the plate, an open z_n and a shaded x_n within."""
+    z, x, theta, radius = (2.2, 1.0), (4.2, 1.0), (3.2, 2.45), 0.36
+    for at, name, face in ((z, "$z_n$", "white"), (x, "$x_n$", "#c8c8c8")):
+        ax.add_patch(Circle(at, radius, fc=face, ec="black", lw=1.8))
+        ax.text(*at, name, ha="center", va="center", fontsize=16)
+    ax.plot(*theta, "o", color=THETA, ms=9)
+    ax.text(theta[0] + 0.2, theta[1], r"$\theta$", va="center", fontsize=16)
+    for start, end, near in ((z, x, radius), (theta, z, 0.1), (theta, x, 0.1)):
+        step = np.subtract(end, start) / np.hypot(*np.subtract(end, start))
+        arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end - 1.1 * radius * step, start + near * step, arrowprops=arrow)
+    ax.add_patch(Rectangle((1.4, 0.25), 3.6, 1.5, fill=False, lw=1.8))
+    ax.text(4.85, 0.33, "$N$", ha="right", va="bottom", fontsize=14)
+    ax.text(1.25, 1.0, "factors,\nnot observed", ha="right", va="center")
+    ax.text(5.15, 1.0, "data,\nobserved", ha="left", va="center")
+    ax.text(theta[0] - 0.2, theta[1], "parameters", ha="right", va="center")
+    ax.set(xlim=(-0.4, 6.4), ylim=(0.1, 2.8), aspect="equal")
+    ax.set_axis_off()
     return ax
 
 

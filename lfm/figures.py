@@ -208,7 +208,7 @@ def plate_diagram(ax: Axes) -> Axes:
     ax.text(1.25, 1.0, "factors,\nnot observed", ha="right", va="center")
     ax.text(5.15, 1.0, "data,\nobserved", ha="left", va="center")
     ax.text(theta[0] - 0.2, theta[1], "parameters", ha="right", va="center")
-    ax.set(xlim=(-0.4, 6.4), ylim=(0.1, 2.8), aspect="equal")
+    ax.set(xlim=(-0.4, 6.4), ylim=(0.1, 2.8), aspect="equal", title="the story of $N$ data")
     ax.set_axis_off()
     return ax
 

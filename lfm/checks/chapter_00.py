@@ -25,19 +25,19 @@ def settings(k):
 
 
 @number_of_causes.mistake(
-    "2K counts the values of the factors one by one; a cause is a setting of all K at once, and "
+    "2K counts the positions of the switches one by one; a setting fixes all K at once, and "
     "settings multiply"
 )
 def sum_of_values(k):
     return 2 * k
 
 
-@number_of_causes.mistake("K² counts pairs; each factor doubles the number of settings")
+@number_of_causes.mistake("K² counts pairs of switches; each switch doubles the number of settings")
 def pairs_of_factors(k):
     return k**2
 
 
-@number_of_causes.mistake("one is missing: all factors off is a setting too")
+@number_of_causes.mistake("one is missing: all switches off is a setting too")
 def all_off_forgotten(k):
     return 2**k - 1
 
@@ -144,6 +144,11 @@ def relative_to_the_farthest(points, x):
 def ratio(points, x):
     d = distances(points, x)
     return d.max() / d.min()
+
+
+@relative_contrast.mistake("this is the difference of two distances; divide it by the smallest")
+def not_relative(points, x):
+    return np.ptp(distances(points, x))
 
 
 @relative_contrast.mistake("these are squared distances; take the root first")

@@ -18,7 +18,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
-from matplotlib.patches import Ellipse, Rectangle
+from matplotlib.patches import Circle, Ellipse, Polygon, Rectangle
 
 Array = np.ndarray
 
@@ -183,6 +183,40 @@ def curve(ax: Axes, x: Array, y: Array, *, color="black", style="-", label=None)
     return ax
 
 
+def row_names(ax: Axes, names, *, height: int = 32, gap: int = 2) -> Axes:
+    """Write a name to the left of each row of the contact sheet that `images` drew."""
+    for row, name in enumerate(names):
+        y = row * (height + gap) + height / 2
+        ax.text(-3, y, name, ha="right", va="center")
+    return ax
+
+
+def plate_diagram(ax: Axes, *, prior: bool = True) -> Axes:
+    """Draw the story of N data: θ outside the plate, an open z_n and a shaded x_n within.
+
+    Without `prior` nothing of θ is in p(z): no arrow leads from it to z_n.
+    """
+    z, x, theta, radius = (2.2, 1.0), (4.2, 1.0), (3.2, 2.45), 0.36
+    for at, name, face in ((z, "$z_n$", "white"), (x, "$x_n$", "#c8c8c8")):
+        ax.add_patch(Circle(at, radius, fc=face, ec="black", lw=1.8))
+        ax.text(*at, name, ha="center", va="center", fontsize=16)
+    ax.plot(*theta, "o", color=THETA, ms=9)
+    ax.text(theta[0] + 0.2, theta[1], r"$\theta$", va="center", fontsize=16)
+    arrows = [(z, x, radius), (theta, x, 0.1), (theta, z, 0.1)]
+    for start, end, near in arrows if prior else arrows[:2]:
+        step = np.subtract(end, start) / np.hypot(*np.subtract(end, start))
+        arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", end - 1.1 * radius * step, start + near * step, arrowprops=arrow)
+    ax.add_patch(Rectangle((1.4, 0.25), 3.6, 1.5, fill=False, lw=1.8))
+    ax.text(4.85, 0.33, "$N$", ha="right", va="bottom", fontsize=14)
+    ax.text(1.25, 1.0, "factors,\nnot observed", ha="right", va="center")
+    ax.text(5.15, 1.0, "data,\nobserved", ha="left", va="center")
+    ax.text(theta[0] - 0.2, theta[1], "parameters", ha="right", va="center")
+    ax.set(xlim=(-0.4, 6.4), ylim=(0.1, 2.8), aspect="equal", title="the story of $N$ data")
+    ax.set_axis_off()
+    return ax
+
+
 # ------------------------------------------------------------------ 01 the lower bound
 
 
@@ -302,29 +336,6 @@ def staircase(ax: Axes, steps) -> Axes:
         ax.scatter(at[chosen], bounds[chosen], color=color, marker=marker, zorder=3, label=half)
     ax.set(xlabel="iteration", ylabel="nats")
     ax.legend()
-    return ax
-
-
-def latent_plate(ax: Axes, *, parameter: str = r"$\theta$") -> Axes:
-    """Draw z_n → x_n ← parameter with its plate: what is in the box is there once for each n."""
-    ax.add_patch(Rectangle((-0.6, -0.6), 2.8, 1.25, fill=False, lw=1.5))
-    ax.text(2.1, -0.52, "$n = 1, \\ldots, N$", ha="right", va="bottom", fontsize=10)
-    ax.scatter(
-        [0, 1.6], [0.15] * 2, s=900, facecolor=["white", "#d0d0d0"], edgecolor="black", zorder=2
-    )
-    ax.text(0.0, 0.15, "$z_n$", ha="center", va="center", zorder=3)
-    ax.text(1.6, 0.15, "$x_n$", ha="center", va="center", zorder=3)
-    ax.scatter(3.2, 0.15, s=40, color=THETA, zorder=2)
-    ax.text(3.35, 0.15, parameter, ha="left", va="center")
-    for start, end in ((0.0, 1.6), (3.2, 1.6)):
-        ax.annotate(
-            "",
-            (end, 0.15),
-            (start, 0.15),
-            arrowprops={"arrowstyle": "-|>", "color": "black", "shrinkA": 16, "shrinkB": 16},
-        )
-    ax.set(xlim=(-0.8, 3.8), ylim=(-0.7, 0.75), aspect="equal")
-    ax.set_axis_off()
     return ax
 
 

@@ -475,7 +475,7 @@ FIGURES = {
         "theta": GRID, "log_lik": -(GRID**2), "bound": -2 * GRID**2, "old": 0.0, "new": 0.5
     },
     "staircase": {"steps": STEPS},
-    "latent_plate": {"parameter": "W"},
+    "plate_diagram": {"prior": False},
     "histogram": {"x": X[:, 0].copy()},
     "ellipse": {"mean": np.zeros(2), "cov": EYE},
     "mixture": {"x": X, "model": MIXTURE, "probs": np.full((12, 2), 0.5)},

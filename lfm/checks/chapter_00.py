@@ -1,5 +1,7 @@
 """The exercises of chapter 00: latent factors."""
 
+from math import factorial
+
 import numpy as np
 
 from lfm.checks.exercise import Exercise
@@ -8,13 +10,13 @@ number_of_causes = Exercise(
     "number-of-causes",
     chapter="00",
     hint="How many settings have 1, 2, 3 switches?",
-    praise="and so a sum over all settings is hopeless from K = 40 on",
+    praise="each further switch doubles the number: with K = 40 it is a million million",
 )
 
 
 @number_of_causes.draw
 def number_of_factors(rng):
-    return (int(rng.integers(1, 12)),)
+    return (int(rng.integers(1, 16)),)
 
 
 @number_of_causes.reference
@@ -23,35 +25,49 @@ def settings(k):
 
 
 @number_of_causes.mistake(
-    "2K counts the values of the factors one by one; a cause is a setting of all K at once, and "
+    "2K counts the positions of the switches one by one; a setting fixes all K at once, and "
     "settings multiply"
 )
 def sum_of_values(k):
     return 2 * k
 
 
-@number_of_causes.mistake("K² counts pairs; each factor doubles the number of settings")
+@number_of_causes.mistake("K² counts pairs of switches; each switch doubles the number of settings")
 def pairs_of_factors(k):
     return k**2
 
 
-@number_of_causes.mistake("one is missing: all factors off is a setting too")
+@number_of_causes.mistake("one is missing: all switches off is a setting too")
 def all_off_forgotten(k):
     return 2**k - 1
+
+
+@number_of_causes.mistake("in Python ^ is not a power but an exclusive or of bits; a power is **")
+def exclusive_or(k):
+    return 2 ^ k
+
+
+@number_of_causes.mistake(
+    "K! counts the orders in which the switches could stand; a setting says of each switch whether"
+    " it is on"
+)
+def orders(k):
+    return factorial(k)
 
 
 ancestral_sample = Exercise(
     "ancestral-sample",
     chapter="00",
-    hint="x is a linear function of z, plus noise.",
+    hint="x is a linear function of z, plus noise made from eps: draw no numbers of your own.",
     praise="the factors first, then the data given the factors",
 )
 
 
 @ancestral_sample.draw
 def parameters_and_noise(rng):
-    W, mean, var = rng.normal(size=(5, 2)), rng.normal(size=5), rng.uniform(0.5, 3, 5)
-    return W, mean, var, rng.normal(size=2), rng.normal(size=5)
+    D, K = int(rng.integers(2, 6)), int(rng.integers(1, 4))
+    W, mean, var = rng.normal(size=(D, K)), rng.normal(size=D), rng.uniform(0.05, 4, D)
+    return W, mean, var, rng.normal(size=K), rng.normal(size=D)
 
 
 @ancestral_sample.reference
@@ -65,6 +81,19 @@ def story(W, mean, var, z, eps):
 )
 def variance_for_deviation(W, mean, var, z, eps):
     return W @ z + mean + var * eps
+
+
+@ancestral_sample.mistake("the noise is not scaled: eps has variance 1, wanted is the variance var")
+def noise_unscaled(W, mean, var, z, eps):
+    return W @ z + mean + eps
+
+
+@ancestral_sample.mistake(
+    "the noise is divided by its standard deviation: that turns noise of variance var into eps, and"
+    " here the way is the other one"
+)
+def noise_divided(W, mean, var, z, eps):
+    return W @ z + mean + eps / np.sqrt(var)
 
 
 @ancestral_sample.mistake("the mean is missing")
@@ -81,7 +110,7 @@ relative_contrast = Exercise(
     "relative-contrast",
     chapter="00",
     hint="Distances from x to each row, then how far the farthest is beyond the nearest.",
-    praise="try it in 1,000 dimensions and see it go to zero",
+    praise="now try it on uniform points in 10, 100 and 1,000 dimensions",
 )
 
 
@@ -91,7 +120,8 @@ def distances(points, x):
 
 @relative_contrast.draw
 def points_and_x(rng):
-    return rng.random((30, 4)), rng.random(4)
+    N, D = int(rng.integers(5, 40)), int(rng.integers(2, 7))
+    return 3 * rng.random((N, D)) - 1, 3 * rng.random(D) - 1
 
 
 @relative_contrast.reference
@@ -116,7 +146,125 @@ def ratio(points, x):
     return d.max() / d.min()
 
 
+@relative_contrast.mistake("this is the difference of two distances; divide it by the smallest")
+def not_relative(points, x):
+    return np.ptp(distances(points, x))
+
+
 @relative_contrast.mistake("these are squared distances; take the root first")
 def squared_distances(points, x):
     squares = distances(points, x) ** 2
     return np.ptp(squares) / np.min(squares)
+
+
+@relative_contrast.mistake(
+    "these are sums over the points for each coordinate; a distance sums over the coordinates of"
+    " one point (axis=1)"
+)
+def sums_over_the_points(points, x):
+    d = np.linalg.norm(points - x, axis=0)
+    return (d.max() - d.min()) / d.min()
+
+
+@relative_contrast.mistake(
+    "these are sums of absolute differences; a Euclidean distance is the root of a sum of squares"
+)
+def absolute_differences(points, x):
+    d = np.abs(points - x).sum(axis=1)
+    return (d.max() - d.min()) / d.min()
+
+
+@relative_contrast.mistake("this compares lengths of the rows; wanted are their distances from x")
+def lengths(points, x):
+    return contrast(points, np.zeros_like(x))
+
+
+which_codes = Exercise(
+    "which-codes",
+    chapter="00",
+    hint="For each set count the faces whose nearest other face has their label. Which set wins?",
+    praise="so a metric can be chosen by experiment, without knowing what a column means",
+)
+
+
+@which_codes.draw
+def sets_and_labels(rng):
+    """Draw six sets of codes of 20 faces. One of the last four is best, another second.
+
+    In the best set faces of one label come in pairs with equal codes; in the second the label
+    shifts one column.
+    """
+    labels = rng.permutation(np.arange(20) % 2)
+    codes = rng.normal(size=(6, 20, 3))
+    best, second = 2 + rng.permutation(4)[:2]
+    for label in (0, 1):
+        pairs = np.repeat(rng.normal(size=(5, 3)), 2, axis=0)
+        codes[best, labels == label] = rng.permutation(pairs)
+    codes[second, :, 0] += labels
+    return codes, labels
+
+
+def distances_within(codes):
+    """Return the distances between the faces of each set, (M, N, N)."""
+    return np.linalg.norm(codes[:, :, None] - codes[:, None], axis=-1)
+
+
+def count(distances, labels):
+    """Count for each set the faces whose nearest has their label, (M,)."""
+    return (labels[distances.argmin(axis=-1)] == labels).sum(axis=-1)
+
+
+def agreements(codes, labels):
+    itself = np.eye(len(labels), dtype=bool)
+    return count(np.where(itself, np.inf, distances_within(codes)), labels)
+
+
+@which_codes.reference
+def best_set(codes, labels):
+    return int(agreements(codes, labels).argmax())
+
+
+@which_codes.mistake(
+    "each face was its own nearest, so every set has the count N; leave out the face itself"
+)
+def itself_not_left_out(codes, labels):
+    return int(count(distances_within(codes), labels).argmax())
+
+
+@which_codes.mistake(
+    "all faces at distance 0 were left out; leave out only the face itself, by its place: another"
+    " face may have equal codes"
+)
+def twins_left_out(codes, labels):
+    distances = distances_within(codes)
+    return int(count(np.where(distances == 0, np.inf, distances), labels).argmax())
+
+
+@which_codes.mistake("this is the set with the lowest count; wanted is the highest")
+def lowest(codes, labels):
+    return int(agreements(codes, labels).argmin())
+
+
+@which_codes.mistake("the sets are counted from 0, as numpy counts")
+def counted_from_one(codes, labels):
+    return best_set(codes, labels) + 1
+
+
+@which_codes.mistake("this is the highest count; wanted is the number of the set that has it")
+def highest_count(codes, labels):
+    return int(agreements(codes, labels).max())
+
+
+@which_codes.mistake("this is the highest share; wanted is the number of the set that has it")
+def highest_share(codes, labels):
+    return agreements(codes, labels).max() / len(labels)
+
+
+@which_codes.mistake("these are the counts; say which set has the highest")
+def counts_of_all(codes, labels):
+    return agreements(codes, labels)
+
+
+@which_codes.mistake("these are faces and their farthest; wanted is the nearest")
+def farthest(codes, labels):
+    return int(count(-distances_within(codes), labels).argmax())

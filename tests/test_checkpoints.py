@@ -5,35 +5,14 @@ import os
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 import torch
+from deep import BITS, X, fit, gaussian, same, weights
 from torch import nn
 
 from lfm.scale import checkpoints, sealed
-from lfm.training import Run, Trace, load, save, train
+from lfm.training import Run, Trace, load, save
 from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian, FullGaussian, SharedGaussian
-
-RNG = np.random.default_rng(0)
-X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
-BITS = (RNG.random((200, 6)) < 0.4).astype(np.uint8) * 255
-
-
-def gaussian(seed=0, decoder=SharedGaussian):
-    return VAE.dense(6, 2, (16,), rng=seed, decoder=decoder)
-
-
-def fit(vae, x=X, **options):
-    defaults = {"epochs": 3, "batch_size": 32, "rng": 0, "device": "cpu"}
-    return train(vae, x, **(defaults | options))
-
-
-def weights(vae):
-    return torch.cat([p.detach().ravel() for p in vae.parameters()])
-
-
-def same(a, b):
-    return torch.equal(weights(a), weights(b))
 
 
 @pytest.mark.parametrize("binarise", [False, True])

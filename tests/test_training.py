@@ -11,34 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from deep import BITS, X, fit, gaussian, same, weights
 from torch import nn
 
 from lfm import training
-from lfm.training import TrainingDiverged, load, train
+from lfm.training import TrainingDiverged, load
 from lfm.vae import VAE, DiagonalGaussian, FullGaussian, SharedGaussian
 
 ROOT = Path(__file__).parent.parent
-RNG = np.random.default_rng(0)
-X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
-BITS = (RNG.random((200, 6)) < 0.4).astype(np.uint8) * 255
-
-
-def gaussian(seed=0, decoder=SharedGaussian):
-    return VAE.dense(6, 2, (16,), rng=seed, decoder=decoder)
-
-
-def fit(vae, x=X, **options):
-    defaults = {"epochs": 3, "batch_size": 32, "rng": 0, "device": "cpu"}
-    return train(vae, x, **(defaults | options))
-
-
-def weights(vae):
-    return torch.cat([p.detach().ravel() for p in vae.parameters()])
-
-
-def same(a, b):
-    return torch.equal(weights(a), weights(b))
-
 
 # ------------------------------------------------------------------ what it computes
 

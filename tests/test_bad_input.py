@@ -14,7 +14,7 @@ import io
 import pkgutil
 import re
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -190,269 +190,215 @@ CALLED = ("a type",)  # what a function of the user's raises is for the user
 class Case:
     """A call that works, and how far its arguments may be spoiled."""
 
+    name: str
     call: object
     good: dict
-    errors: tuple = (ValueError, TypeError)
-    infinite: bool = False  # -inf or inf are answers too
-    wrong: dict = field(default_factory=dict)  # more wrong values for one argument
-    free: tuple = ()  # arguments of which everything is taken as it is
-    but: tuple = ()  # kinds of values that are not tried
+    errors: tuple
+    infinite: bool  # -inf or inf are answers too
+    wrong: dict  # more wrong values for one argument
+    free: tuple  # arguments of which everything is taken as it is
+    but: tuple  # kinds of values that are not tried
 
 
-def case(call, *, errors=(), infinite=False, wrong=None, free=(), but=(), **good):
-    return Case(call, good, (ValueError, TypeError, *errors), infinite, wrong or {}, free, but)
+def case(call, *, of=None, errors=(), infinite=False, wrong=None, free=(), but=(), **good):
+    """Return a case by the name of what is called, or, where that is a way to call it, by `of`."""
+    name = of or f"{call.__module__.rpartition('.')[2]}.{call.__qualname__}"
+    errors = (ValueError, TypeError, *errors)
+    return Case(name, call, good, errors, infinite, wrong or {}, free, but)
 
 
-CASES = {
-    "bound.log_marginal": case(bound.log_marginal, log_joint=TABLE, infinite=True),
-    "bound.posterior": case(bound.posterior, log_joint=TABLE),
-    "bound.expected_log_joint": case(
-        bound.expected_log_joint, q=Q, log_joint=TABLE, infinite=True
-    ),
-    "bound.entropy": case(bound.entropy, q=Q),
-    "bound.lower_bound": case(bound.lower_bound, q=Q, log_joint=TABLE, infinite=True),
-    "bound.rearranged": case(
-        bound.rearranged, q=Q, log_likelihood=TABLE, prior=Q, infinite=True
-    ),
-    "bound.kl": case(bound.kl, q=Q, p=Q[::-1].copy(), infinite=True),
-    "bound.decompose": case(bound.decompose, q=Q, log_joint=TABLE, infinite=True),
-    "bound.gradient": case(bound.gradient, q=Q, grad_log_joint=TABLE),
-    "bound.gaussian_kl": case(
+CASES = {c.name: c for c in [
+    case(bound.log_marginal, log_joint=TABLE, infinite=True),
+    case(bound.posterior, log_joint=TABLE),
+    case(bound.expected_log_joint, q=Q, log_joint=TABLE, infinite=True),
+    case(bound.entropy, q=Q),
+    case(bound.lower_bound, q=Q, log_joint=TABLE, infinite=True),
+    case(bound.rearranged, q=Q, log_likelihood=TABLE, prior=Q, infinite=True),
+    case(bound.kl, q=Q, p=Q[::-1].copy(), infinite=True),
+    case(bound.decompose, q=Q, log_joint=TABLE, infinite=True),
+    case(bound.gradient, q=Q, grad_log_joint=TABLE),
+    case(
         bound.gaussian_kl, mean1=[0.0, 1.0], cov1=EYE, mean2=[1.0, 0.0], cov2=2 * EYE,
         infinite=True,
     ),
-    "checks.exercises": case(checks.exercises, chapter="01"),
-    "checks.quizzes": case(checks.quizzes, chapter="01"),
-    "checks.check": case(checks.check, name="lower-bound", answer=lambda q, p: 0.0),
-    "checks.exam": case(checks.exam, seed=1, chapters=["01"], questions=1),
-    "files.load": case(data.load, path="none.npy", sha256=ZERO, key=None, errors=(OSError,)),
-    "files.fetch": case(
-        data.fetch, url="http://127.0.0.1:1/a", path=Folder("a"), sha256=ZERO, errors=(OSError,)
+    case(checks.exercises, chapter="01"),
+    case(checks.quizzes, chapter="01"),
+    case(checks.check, name="lower-bound", answer=lambda q, p: 0.0),
+    case(checks.exam, seed=1, chapters=["01"], questions=1),
+    case(data.load, path="none.npy", sha256=ZERO, key=None, errors=(OSError,)),
+    case(data.fetch, url="http://127.0.0.1:1/a", path=Folder("a"), sha256=ZERO, errors=(OSError,)),
+    case(data.cache_folder),
+    case(data.old_faithful),
+    case(data.digits),
+    case(data.mnist, train=True),
+    case(data.fashion, train=True),
+    case(data.Shards, folder=Folder("none"), batch_size=None, errors=(OSError,)),
+    case(
+        lambda **k: data.write_shards(Path("shards"), X, rows=3).part(**k),
+        of="shards.Shards.part", rank=0, world=2,
     ),
-    "files.cache_folder": case(data.cache_folder),
-    "data.old_faithful": case(data.old_faithful),
-    "data.digits": case(data.digits),
-    "data.mnist": case(data.mnist, train=True),
-    "data.fashion": case(data.fashion, train=True),
-    "shards.Shards": case(data.Shards, folder=Folder("none"), batch_size=None, errors=(OSError,)),
-    "shards.Shards.part": case(
-        lambda **k: data.write_shards(Path("shards"), X, rows=3).part(**k), rank=0, world=2,
+    case(
+        lambda **k: data.write_shards(Path("shards"), X, rows=3).sample(**k),
+        of="shards.Shards.sample", n=2, rng=0,
     ),
-    "shards.Shards.sample": case(
-        lambda **k: data.write_shards(Path("shards"), X, rows=3).sample(**k), n=2, rng=0,
+    case(data.write_shards, folder=Folder("new"), x=X, rows=5, errors=(OSError,)),
+    case(data.bars, n=3, rng=0, size=2, prob=0.5, noise=0.1),
+    case(data.three_blobs, n=3, rng=0),
+    case(data.overlapping, n=3, rng=0),
+    case(data.thin_blobs, n=3, rng=0),
+    case(lambda **k: distributed.processes(**k).__enter__(), of="processes.processes", timeout=1.0),
+    case(distributed.total, part=stats_of(MIXTURE, X)),
+    case(distributed.from_rank_0, value=1.0, free=("value",)),
+    case(distributed.load, path="none.lfm", errors=(OSError,)),
+    case(Categorical, probs=Q),
+    case(Categorical(Q).entropy),
+    case(Categorical(Q).mode),
+    case(Categorical(Q).sample, rng=0),
+    case(Bernoulli, probs=Q),
+    case(Bernoulli(Q).entropy),
+    case(Bernoulli(Q).total_cov),
+    case(Bernoulli(Q).mode),
+    case(Bernoulli(Q).sample, rng=0),
+    case(LinearGaussian, weights=[[1.0, 2.0]], offset=[0.0, 1.0], cov=[[2.0]]),
+    case(FACTORS.infer(X).mean, x=X),
+    case(FACTORS.infer(X).entropy),
+    case(FACTORS.infer(X).sample, x=X, rng=0),
+    case(InverseWishart, dof=4.0, scale=EYE),
+    case(InverseWishart.from_data, x=X, n_components=2),
+    case(InverseWishart(4.0, EYE).log_prob, cov=EYE, infinite=True),
+    case(
+        lambda **k: list(zip(range(4), em.steps(**k), strict=False)), of="em.steps", model=MIXTURE,
+        x=X, q=None, batch_size=None, total=None, but=CALLED,
     ),
-    "shards.write_shards": case(
-        data.write_shards, folder=Folder("new"), x=X, rows=5, errors=(OSError,)
-    ),
-    "data.bars": case(data.bars, n=3, rng=0, size=2, prob=0.5, noise=0.1),
-    "data.three_blobs": case(data.three_blobs, n=3, rng=0),
-    "data.overlapping": case(data.overlapping, n=3, rng=0),
-    "data.thin_blobs": case(data.thin_blobs, n=3, rng=0),
-    "processes.processes": case(
-        lambda **k: distributed.processes(**k).__enter__(), timeout=1.0
-    ),
-    "processes.total": case(distributed.total, part=stats_of(MIXTURE, X)),
-    "processes.from_rank_0": case(distributed.from_rank_0, value=1.0, free=("value",)),
-    "mixture_run.load": case(distributed.load, path="none.lfm", errors=(OSError,)),
-    "distributions.Categorical": case(Categorical, probs=Q),
-    "distributions.Categorical.entropy": case(Categorical(Q).entropy),
-    "distributions.Categorical.mode": case(Categorical(Q).mode),
-    "distributions.Categorical.sample": case(Categorical(Q).sample, rng=0),
-    "distributions.Bernoulli": case(Bernoulli, probs=Q),
-    "distributions.Bernoulli.entropy": case(Bernoulli(Q).entropy),
-    "distributions.Bernoulli.total_cov": case(Bernoulli(Q).total_cov),
-    "distributions.Bernoulli.mode": case(Bernoulli(Q).mode),
-    "distributions.Bernoulli.sample": case(Bernoulli(Q).sample, rng=0),
-    "distributions.LinearGaussian": case(
-        LinearGaussian, weights=[[1.0, 2.0]], offset=[0.0, 1.0], cov=[[2.0]]
-    ),
-    "distributions.LinearGaussian.mean": case(FACTORS.infer(X).mean, x=X),
-    "distributions.LinearGaussian.entropy": case(FACTORS.infer(X).entropy),
-    "distributions.LinearGaussian.sample": case(FACTORS.infer(X).sample, x=X, rng=0),
-    "distributions.InverseWishart": case(InverseWishart, dof=4.0, scale=EYE),
-    "distributions.InverseWishart.from_data": case(
-        InverseWishart.from_data, x=X, n_components=2
-    ),
-    "distributions.InverseWishart.log_prob": case(
-        InverseWishart(4.0, EYE).log_prob, cov=EYE, infinite=True
-    ),
-    "em.steps": case(
-        lambda **k: list(zip(range(4), em.steps(**k), strict=False)),
-        model=MIXTURE, x=X, q=None, batch_size=None, total=None, but=CALLED,
-    ),
-    "em.fit": case(
+    case(
         em.fit, model=MIXTURE, x=X, q=None, max_iter=2, tol=1e-3, batch_size=None, total=None,
         progress=None, but=CALLED,
     ),
-    "streams.online": case(
-        lambda **k: list(scale.online(**k)), model=MIXTURE, x=[X, X], power=0.6, delay=1
+    case(
+        lambda **k: list(scale.online(**k)), of="streams.online", model=MIXTURE, x=[X, X],
+        power=0.6, delay=1,
     ),
-    "evaluation.few_label_accuracy": case(
-        evaluation.few_label_accuracy, x=X, labels=np.arange(12) % 2, n_labels=4, rng=0, ridge=0.0
+    case(
+        evaluation.few_label_accuracy, x=X, labels=np.arange(12) % 2, n_labels=4, rng=0, ridge=0.0,
     ),
-    "evaluation.match_factors": case(evaluation.match_factors, found=X, truth=X[::-1].copy()),
-    "evaluation.log_likelihood": case(
-        evaluation.log_likelihood, vae=DEEP, x=X, n_samples=2, rng=0
-    ),
-    "evaluation.active_units": case(evaluation.active_units, vae=DEEP, x=X, threshold=0.01),
-    "evaluation.reconstruct": case(evaluation.reconstruct, vae=DEEP, x=X),
-    "evaluation.log_prob_on_a_grid": case(
-        evaluation.log_prob_on_a_grid, vae=DEEP, x=X, points=5, reach=3.0
-    ),
-    "evaluation.gaps": case(
-        evaluation.gaps, vae=LINE, x=X, rng=0, full=False, steps=2, n_samples=3
-    ),
-    "evaluation.kl_split": case(evaluation.kl_split, vae=DEEP, x=X, rng=0),
-    "evaluation.mutual_information": case(
-        evaluation.mutual_information, codes=X, factors=X[::-1].copy(), bins=3
-    ),
-    "evaluation.mutual_information_gap": case(
-        evaluation.mutual_information_gap, codes=X, factors=X[::-1].copy(), bins=3
-    ),
-    "evaluation.dci": case(evaluation.dci, codes=X, factors=X[::-1].copy()),
-    "evaluation.attribute_control": case(
+    case(evaluation.match_factors, found=X, truth=X[::-1].copy()),
+    case(evaluation.log_likelihood, vae=DEEP, x=X, n_samples=2, rng=0),
+    case(evaluation.active_units, vae=DEEP, x=X, threshold=0.01),
+    case(evaluation.reconstruct, vae=DEEP, x=X),
+    case(evaluation.log_prob_on_a_grid, vae=DEEP, x=X, points=5, reach=3.0),
+    case(evaluation.gaps, vae=LINE, x=X, rng=0, full=False, steps=2, n_samples=3),
+    case(evaluation.kl_split, vae=DEEP, x=X, rng=0),
+    case(evaluation.mutual_information, codes=X, factors=X[::-1].copy(), bins=3),
+    case(evaluation.mutual_information_gap, codes=X, factors=X[::-1].copy(), bins=3),
+    case(evaluation.dci, codes=X, factors=X[::-1].copy()),
+    case(
         evaluation.attribute_control, images=X, ordered=X[::-1].copy(), judge_images=X,
         judge_attributes=X, tolerance=0.5,
     ),
-    "evaluation.neighbour_score": case(
-        evaluation.neighbour_score, codes=X, labels=np.arange(12) % 2, n_neighbours=3
-    ),
-    "faces.Faces.column": case(data.faces(2, rng=0).column, name="glasses"),
-    "faces.faces": case(data.faces, n=2, rng=0, glasses=1, mouth_curve=0.5),
-    "factor_analysis.FactorAnalysis": case(
+    case(evaluation.neighbour_score, codes=X, labels=np.arange(12) % 2, n_neighbours=3),
+    case(data.faces(2, rng=0).column, name="glasses"),
+    case(data.faces, n=2, rng=0, glasses=1, mouth_curve=0.5),
+    case(
         fa.FactorAnalysis, loadings=[[1.0], [0.5]], mean=[0.0, 0.0], noise=[1.0, 2.0],
         isotropic=False,
     ),
-    "factor_analysis.FactorAnalysis.init": case(
-        fa.FactorAnalysis.init, x=X, n_factors=1, rng=None, isotropic=False, free=("rng",)
-    ),
-    "factor_analysis.FactorAnalysis.ppca": case(fa.FactorAnalysis.ppca, x=X, n_factors=1),
-    "factor_analysis.FactorAnalysis.summarise": case(FACTORS.summarise, x=X),
-    "factor_analysis.FactorAnalysis.uniqueness": case(FACTORS.uniqueness),
-    "gaussian_mixture.GaussianMixture": case(
+    case(fa.FactorAnalysis.init, x=X, n_factors=1, rng=None, isotropic=False, free=("rng",)),
+    case(fa.FactorAnalysis.ppca, x=X, n_factors=1),
+    case(FACTORS.summarise, x=X),
+    case(FACTORS.uniqueness),
+    case(
         gm.GaussianMixture, weights=[0.4, 0.6], means=X[:2].copy(), covs=np.array([EYE, 2 * EYE]),
         prior=None,
     ),
-    "gaussian_mixture.GaussianMixture.init": case(
-        gm.GaussianMixture.init, x=X, n_components=2, rng=0, prior=InverseWishart(4.0, EYE)
-    ),
-    "gaussian_mixture.GaussianMixture.infer_and_expect": case(MIXTURE.infer_and_expect, x=X),
-    "variational_bayes.BayesianMixture.infer_and_expect": case(BAYES.infer_and_expect, x=X),
-    "gaussian_mixture.GaussianMixture.log_joint": case(MIXTURE.log_joint, x=X),
-    "gaussian_mixture.GaussianMixture.log_prior": case(MIXTURE.log_prior),
-    "gaussian_mixture.k_means": case(gm.k_means, x=X, n_components=2, rng=0, max_iter=5),
-    "gradients.Gradient.average": case(
-        gradients.pathwise_gradient(lambda z: z.sum(1), [0.0], [1.0], [[1.0]]).average
-    ),
-    "gradients.monte_carlo": case(gradients.monte_carlo, values=X),
-    "gradients.sample": case(
-        gradients.sample, mean=np.zeros(2), scale=np.ones(2), eps=X
-    ),
-    "gradients.pathwise_gradient": case(
+    case(gm.GaussianMixture.init, x=X, n_components=2, rng=0, prior=InverseWishart(4.0, EYE)),
+    case(MIXTURE.infer_and_expect, x=X),
+    case(BAYES.infer_and_expect, x=X),
+    case(MIXTURE.log_joint, x=X),
+    case(MIXTURE.log_prior),
+    case(gm.k_means, x=X, n_components=2, rng=0, max_iter=5),
+    case(gradients.pathwise_gradient(lambda z: z.sum(1), [0.0], [1.0], [[1.0]]).average),
+    case(gradients.monte_carlo, values=X),
+    case(gradients.sample, mean=np.zeros(2), scale=np.ones(2), eps=X),
+    case(
         gradients.pathwise_gradient, f=lambda z: z.square().sum(1), mean=np.zeros(2),
         scale=np.ones(2), eps=X,
     ),
-    "gradients.score_gradient": case(
+    case(
         gradients.score_gradient, f=lambda z: z.square().sum(1), mean=np.zeros(2),
         scale=np.ones(2), eps=X, baseline=None, but=CALLED,
     ),
-    "gradients.leave_one_out": case(gradients.leave_one_out, values=X[:, 0].copy()),
-    "gradients.minibatch_sum": case(gradients.minibatch_sum, values=X, n=20),
-    "progress.bar": case(progress.bar, total=3, progress=False),
-    "progress.watched": case(
-        lambda **k: len(list(progress.watched(**k))), items=[1, 2], what="work", progress=False,
-        free=("what",), but=("a class of the user's",),
+    case(gradients.leave_one_out, values=X[:, 0].copy()),
+    case(gradients.minibatch_sum, values=X, n=20),
+    case(progress.bar, total=3, progress=False),
+    case(
+        lambda **k: len(list(progress.watched(**k))), of="progress.watched", items=[1, 2],
+        what="work", progress=False, free=("what",), but=("a class of the user's",),
     ),
-    "toy.TwoBells": case(TwoBells, theta=1.0),
-    "toy.TwoBells.init": case(TwoBells.init, x=X1, n_components=2, rng=0),
-    "training.train": case(
-        lambda vae, **k: training.train(
-            vae.double() if isinstance(vae, Fresh) else vae, **k
-        ),
-        vae=None, x=X, epochs=1, batch_size=4, lr=1e-3, rng=0, device="cpu", checkpoint=None,
-        progress=False, validation=None, binarise=False, bfloat16=False, steps=None,
-        errors=(OSError, training.TrainingDiverged),
+    case(TwoBells, theta=1.0),
+    case(TwoBells.init, x=X1, n_components=2, rng=0),
+    case(
+        lambda vae, **k: training.train(vae.double() if isinstance(vae, Fresh) else vae, **k ),
+        of="training.train", vae=None, x=X, epochs=1, batch_size=4, lr=1e-3, rng=0, device="cpu",
+        checkpoint=None, progress=False, validation=None, binarise=False, bfloat16=False,
+        steps=None, errors=(OSError, training.TrainingDiverged),
     ),
-    "training.announce": case(training.announce, minutes=3.0),
-    "training.save": case(
-        training.save, vae=DEEP, path=Folder("vae.lfm"), errors=(OSError,)
-    ),
-    "training.load": case(training.load, path="none.lfm", vae=None, errors=(OSError,)),
-    "vae.mlp": case(vae.mlp, sizes=[2, 3], rng=0, activation="relu"),
-    "vae.conv_encoder": case(vae.conv_encoder, size=4, n_out=2, channels=2, rng=0),
-    "vae.conv_decoder": case(vae.conv_decoder, n_in=2, size=4, n_maps=1, channels=2, rng=0),
-    "vae.Conditional": case(vae.Conditional, network=NETWORK),
-    "vae.DiagonalGaussian": case(vae.DiagonalGaussian, network=NETWORK, floor=0.1),
-    "vae.FullGaussian": case(vae.FullGaussian, network=NETWORK, size=1, floor=0.1),
-    "vae.SharedGaussian": case(vae.SharedGaussian, network=NETWORK, floor=0.1),
-    "vae.BernoulliPixels": case(vae.BernoulliPixels, network=NETWORK),
-    "vae.VAE": case(vae.VAE, encoder=DEEP.encoder, decoder=DEEP.decoder, n_factors=2, beta=1.0),
-    "vae.VAE.dense": case(
+    case(training.announce, minutes=3.0),
+    case(training.save, vae=DEEP, path=Folder("vae.lfm"), errors=(OSError,)),
+    case(training.load, path="none.lfm", vae=None, errors=(OSError,)),
+    case(vae.mlp, sizes=[2, 3], rng=0, activation="relu"),
+    case(vae.conv_encoder, size=4, n_out=2, channels=2, rng=0),
+    case(vae.conv_decoder, n_in=2, size=4, n_maps=1, channels=2, rng=0),
+    case(vae.Conditional, network=NETWORK),
+    case(vae.DiagonalGaussian, network=NETWORK, floor=0.1),
+    case(vae.FullGaussian, network=NETWORK, size=1, floor=0.1),
+    case(vae.SharedGaussian, network=NETWORK, floor=0.1),
+    case(vae.BernoulliPixels, network=NETWORK),
+    case(vae.VAE, encoder=DEEP.encoder, decoder=DEEP.decoder, n_factors=2, beta=1.0),
+    case(
         vae.VAE.dense, n_columns=2, n_factors=1, hidden=(3,), rng=0, encoder=vae.DiagonalGaussian,
         decoder=vae.BernoulliPixels, activation="relu", beta=1.0,
     ),
-    "inputs.TakesData.checked": case(PIXELS.checked, x=BITS),
-    "vae.VAE.infer": case(lambda **k: DEEP.infer(**k).mean, x=X),
-    "vae.VAE.likelihood": case(lambda **k: DEEP.likelihood(**k).mean, z=X),
-    "vae.VAE.terms": case(DEEP.terms, x=X, eps=EPS, but=UNSCALED),
-    "vae.VAE.lower_bound": case(DEEP.lower_bound, x=X, eps=EPS, but=UNSCALED),
-    "vae.VAE.loss": case(DEEP.loss, x=X, eps=EPS, but=UNSCALED),
-    "vae.VAE.log_prob": case(DEEP.log_prob, x=X, eps=EPS, but=UNSCALED),
-    "vae.VAE.sample": case(DEEP.sample, n=2, rng=0),
-    "vae.linear_vae": case(vae.linear_vae, n_columns=3, n_factors=2, rng=0),
-    "vae.ConditionalVAE": case(
+    case(PIXELS.checked, x=BITS),
+    case(lambda **k: DEEP.infer(**k).mean, of="vae.VAE.infer", x=X),
+    case(lambda **k: DEEP.likelihood(**k).mean, of="vae.VAE.likelihood", z=X),
+    case(DEEP.terms, x=X, eps=EPS, but=UNSCALED),
+    case(DEEP.lower_bound, x=X, eps=EPS, but=UNSCALED),
+    case(DEEP.loss, x=X, eps=EPS, but=UNSCALED),
+    case(DEEP.log_prob, x=X, eps=EPS, but=UNSCALED),
+    case(DEEP.sample, n=2, rng=0),
+    case(vae.linear_vae, n_columns=3, n_factors=2, rng=0),
+    case(
         vae.ConditionalVAE, encoder=GIVEN.encoder, decoder=GIVEN.decoder, n_factors=2, n_given=1,
         beta=1.0,
     ),
-    "vae.ConditionalVAE.likelihood": case(
-        lambda **k: GIVEN.likelihood(**k).mean, zy=np.ones((4, 3))
+    case(
+        lambda **k: GIVEN.likelihood(**k).mean, of="vae.ConditionalVAE.likelihood",
+        zy=np.ones((4, 3)),
     ),
-    "vae.ConditionalVAE.sample": case(GIVEN.sample, y=X1, rng=0),
-    "architectures.spec": case(architectures.spec, module=DEEP),
-    "architectures.build": case(architectures.build, parts=architectures.spec(DEEP)),
-    "variational_bayes.NormalGammaPrior": case(
-        vb.NormalGammaPrior, mean=0.0, strength=1.0, shape=1.0, rate=1.0
-    ),
-    "variational_bayes.NormalGammaPrior.update": case(
-        GAUSSIAN.prior.update, stats=stats_of(GAUSSIAN, X1)
-    ),
-    "variational_bayes.NormalGammaPrior.log_evidence": case(
-        GAUSSIAN.prior.log_evidence, stats=stats_of(GAUSSIAN, X1)
-    ),
-    "variational_bayes.NormalGammaPrior.log_prob": case(
-        GAUSSIAN.prior.log_prob, mean=0.0, prec=[1.0, 2.0]
-    ),
-    "variational_bayes.BayesianGaussian": case(
-        vb.BayesianGaussian, prior=GAUSSIAN.prior, mean=0.0, prec=1.0, shape=1.0, rate=1.0
-    ),
-    "variational_bayes.BayesianGaussian.infer_mean": case(
-        GAUSSIAN.infer_mean, stats=stats_of(GAUSSIAN, X1)
-    ),
-    "variational_bayes.BayesianGaussian.infer_prec": case(
-        GAUSSIAN.infer_prec, stats=stats_of(GAUSSIAN, X1)
-    ),
-    "variational_bayes.BayesianGaussian.log_q": case(GAUSSIAN.log_q, mean=0.0, prec=[1.0, 2.0]),
-    "variational_bayes.MixturePrior": case(
-        vb.MixturePrior, concentration=1.0, mean=[0.0, 0.0], strength=1.0, dof=3.0, scale=EYE
-    ),
-    "variational_bayes.MixturePrior.from_data": case(
-        vb.MixturePrior.from_data, x=X, n_components=2, concentration=1.0
-    ),
-    "variational_bayes.BayesianMixture": case(
+    case(GIVEN.sample, y=X1, rng=0),
+    case(architectures.spec, module=DEEP),
+    case(architectures.build, parts=architectures.spec(DEEP)),
+    case(vb.NormalGammaPrior, mean=0.0, strength=1.0, shape=1.0, rate=1.0),
+    case(GAUSSIAN.prior.update, stats=stats_of(GAUSSIAN, X1)),
+    case(GAUSSIAN.prior.log_evidence, stats=stats_of(GAUSSIAN, X1)),
+    case(GAUSSIAN.prior.log_prob, mean=0.0, prec=[1.0, 2.0]),
+    case(vb.BayesianGaussian, prior=GAUSSIAN.prior, mean=0.0, prec=1.0, shape=1.0, rate=1.0),
+    case(GAUSSIAN.infer_mean, stats=stats_of(GAUSSIAN, X1)),
+    case(GAUSSIAN.infer_prec, stats=stats_of(GAUSSIAN, X1)),
+    case(GAUSSIAN.log_q, mean=0.0, prec=[1.0, 2.0]),
+    case(vb.MixturePrior, concentration=1.0, mean=[0.0, 0.0], strength=1.0, dof=3.0, scale=EYE),
+    case(vb.MixturePrior.from_data, x=X, n_components=2, concentration=1.0),
+    case(
         vb.BayesianMixture, prior=BAYES.prior, concentration=BAYES.concentration,
         means=BAYES.means, strengths=BAYES.strengths, dofs=BAYES.dofs, scales=BAYES.scales,
     ),
-    "variational_bayes.BayesianMixture.init": case(
-        vb.BayesianMixture.init, x=X, n_components=2, rng=0, prior=None
-    ),
-    "variational_em.BinaryFactors": case(
+    case(vb.BayesianMixture.init, x=X, n_components=2, rng=0, prior=None),
+    case(
         ve.BinaryFactors, loadings=[[1.0], [0.5]], mean=[0.0, 0.0], noise=1.0, probs=[0.3],
         exact=False,
     ),
-    "variational_em.BinaryFactors.init": case(
-        ve.BinaryFactors.init, x=X, n_factors=2, rng=0, exact=False
-    ),
-}  # fmt: skip
+    case(ve.BinaryFactors.init, x=X, n_factors=2, rng=0, exact=False),
+]}  # fmt: skip
 
 
 class Fresh(vae.VAE):
@@ -474,16 +420,17 @@ for name, (model, x, other) in MODELS.items():
         others = {"another model's": lambda: stats_of(MIXTURE, X)}
     if other is not None:
         others["of other sizes"] = lambda other=other: stats_of(other, own_data(other))
-    CASES |= {
-        f"{name}.infer": case(model.infer, x=x),
-        f"{name}.expect": case(model.expect, x=x, q=q, free=("q",) if q is None else ()),
-        f"{name}.learn": case(model.learn, stats=stats, wrong={"stats": others}),
-        f"{name}.lower_bound": case(model.lower_bound, stats=stats, wrong={"stats": others}),
-        f"{name}.log_prob": case(model.log_prob, x=x),
-        f"{name}.sample": case(model.sample, n=3, rng=0),
-    }
+    made = [
+        case(model.infer, x=x),
+        case(model.expect, x=x, q=q, free=("q",) if q is None else ()),
+        case(model.learn, stats=stats, wrong={"stats": others}),
+        case(model.lower_bound, stats=stats, wrong={"stats": others}),
+        case(model.log_prob, x=x),
+        case(model.sample, n=3, rng=0),
+    ]
     if hasattr(model, "rounding"):
-        CASES[f"{name}.rounding"] = case(model.rounding, stats=stats, wrong={"stats": others})
+        made.append(case(model.rounding, stats=stats, wrong={"stats": others}))
+    CASES |= {c.name: c for c in made}
 
 # Public, but not called with a user's values: what they return stands on the entries above.
 RECORD = "a record that functions fill in"

@@ -51,6 +51,13 @@ def test_it_ends_when_little_is_gained_or_enough_was_done(folder, tol, max_iter,
     assert len(capsys.readouterr().out.splitlines()) == 1 + wanted
 
 
+@pytest.mark.parametrize("tol", [1e-2, 1e-4])
+def test_the_tolerance_is_in_nats_per_datum(folder, tol, capsys):
+    mixture_run.fit_mixture(options(folder, tol=tol, max_iter=1000), 0, 1)
+    expected = em.fit(GaussianMixture.init(X, 3, rng=0), X, tol=tol)
+    assert len(capsys.readouterr().out.splitlines()) == len(expected.bounds) > 3
+
+
 def test_it_goes_on_from_its_checkpoint_and_says_only_what_is_new(folder, tmp_path, capsys):
     whole, parts = tmp_path / "whole.lfm", tmp_path / "parts.lfm"
     mixture_run.fit_mixture(options(folder, whole), 0, 1)

@@ -106,7 +106,7 @@ def test_a_mistake_in_the_shell_is_one_line(tmp_path, arguments, message):
 @pytest.mark.parametrize("none", [["--epochs", "0"], ["--steps", "0"]])
 def test_a_run_of_no_epochs_says_so(none, tmp_path, capsys):
     training.main(["--data", "digits", "--latent", "2", "--checkpoint", str(tmp_path / "r"), *none])
-    assert "0 epochs" in capsys.readouterr().out
+    assert capsys.readouterr().out == "0 epochs\n"
     assert isinstance(training.load(tmp_path / "r" / "vae.lfm"), VAE)
 
 
@@ -179,18 +179,22 @@ def test_what_is_said_is_what_is_trained(tmp_path, monkeypatch):
     monkeypatch.setattr(
         training, "train", lambda vae, x, **o: [seen.append((vae, x, o)), training.Trace()][1]
     )
-    for name, arguments in {
-        "digits": ["--data", "digits", "--hidden", "9", "7"],
-        "mnist": [],
-    }.items():
+    said = "--data digits --hidden 9 7 --latent 3 --epochs 8 --steps 99 --batch-size 64 --lr 0.01"
+    more = [*said.split(), "--seed", "5", "--device", "cpu"]
+    for name, arguments in {"digits": more, "mnist": []}.items():
         shell_training.main(["--checkpoint", str(tmp_path / name), *arguments])
-    (vae, x, _), (large, y, options) = seen
+    (vae, x, small), (large, y, options) = seen
     images = data.digits()
     assert (x.dtype, x.shape, x.min(), x.max()) == (np.uint8, (1797, 64), 0, 255)
     np.testing.assert_allclose(x / 255, images.images.reshape(1797, -1) / images.white, atol=0.002)
-    assert same(vae, VAE.dense(64, 20, [9, 7], rng=0))
+    assert same(vae, VAE.dense(64, 3, [9, 7], rng=5))
     assert same(large, VAE.dense(784, 20, [400], rng=0))
     np.testing.assert_array_equal(y, data.mnist().images.reshape(-1, 784))
+    change = {
+        "epochs": 8, "batch_size": 64, "lr": 0.01, "rng": 5, "device": "cpu", "steps": 99,
+        "checkpoint": tmp_path / "digits" / "checkpoint.lfm",
+    }  # fmt: skip
+    assert small == options | change
     assert options == {
         "epochs": 50, "batch_size": 128, "lr": 1e-3, "rng": 0, "device": "auto", "steps": None,
         "checkpoint": tmp_path / "mnist" / "checkpoint.lfm", "progress": True, "binarise": True,

@@ -1,12 +1,10 @@
 """The architecture of a VAE as data: it builds the same networks, and guesses at no others."""
 
-import itertools
 import json
 
-import numpy as np
 import pytest
 import torch
-from deep import conditional, weights
+from deep import Mine, changed, conditional, data_for, dense, each_pair, noise, weights
 from torch import nn
 
 from lfm import training
@@ -18,48 +16,10 @@ from lfm.vae import (
     ConditionalVAE,
     DiagonalGaussian,
     FullGaussian,
-    SharedGaussian,
     conv_decoder,
     conv_encoder,
     mlp,
 )
-
-ENCODERS = [DiagonalGaussian, FullGaussian]
-
-
-DECODERS = [DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels]
-
-
-each_pair = pytest.mark.parametrize(
-    ("encoder", "decoder"), list(itertools.product(ENCODERS, DECODERS))
-)
-
-
-def dense(encoder=DiagonalGaussian, decoder=DiagonalGaussian, d=3, k=2, seed=0):
-    """A small VAE in float64, its weights large enough to bend."""
-    vae = VAE.dense(d, k, (8,), rng=seed, encoder=encoder, decoder=decoder, activation="tanh")
-    vae.double()
-    with torch.no_grad():
-        for p in vae.parameters():
-            p.mul_(1.5)
-    return vae
-
-
-def data_for(vae, n=5, seed=0):
-    return vae.sample(n, rng=seed)[0]
-
-
-def noise(s, n, k, seed=0):
-    return torch.tensor(np.random.default_rng(seed).normal(size=(s, n, k)))
-
-
-class Mine(VAE):
-    """A user's own kind of VAE, which no file can make again."""
-
-
-def changed(vae):
-    vae.encoder.network.append(nn.Dropout(0.1))
-    return vae
 
 
 @each_pair

@@ -8,33 +8,24 @@ import sys
 import numpy as np
 import pytest
 import torch
+from deep import BITS, Mine, X, changed, conditional, fit, gaussian, same, weights
 from torch import nn
 
+from lfm.evaluation import log_likelihood
 from lfm.scale import checkpoints, sealed
+from lfm.scale.architectures import build, spec
 from lfm.training import Run, Trace, load, save, train
-from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian, FullGaussian, SharedGaussian
+from lfm.vae import (
+    VAE,
+    BernoulliPixels,
+    DiagonalGaussian,
+    FullGaussian,
+    SharedGaussian,
+    linear_vae,
+    mlp,
+)
 
-RNG = np.random.default_rng(0)
-X = np.tanh(RNG.normal(size=(200, 2)) @ RNG.normal(size=(2, 6))) + 0.1 * RNG.normal(size=(200, 6))
 OPTIONS = {"batch_size": 32, "lr": 1e-3, "rng": 0, "device": "cpu"}
-BITS = (RNG.random((200, 6)) < 0.4).astype(np.uint8) * 255
-
-
-def gaussian(seed=0, decoder=SharedGaussian):
-    return VAE.dense(6, 2, (16,), rng=seed, decoder=decoder)
-
-
-def fit(vae, x=X, **options):
-    defaults = {"epochs": 3, "batch_size": 32, "rng": 0, "device": "cpu"}
-    return train(vae, x, **(defaults | options))
-
-
-def weights(vae):
-    return torch.cat([p.detach().ravel() for p in vae.parameters()])
-
-
-def same(a, b):
-    return torch.equal(weights(a), weights(b))
 
 
 @pytest.mark.parametrize("binarise", [False, True])
@@ -73,34 +64,26 @@ def test_a_finished_run_is_only_read(tmp_path):
         ({"lr": 2e-3}, r"a run with lr 0\.001; this run has 0\.002"),
         ({"x": X + 1}, "a run with other data"),
         ({"bfloat16": True}, "a run with bfloat16 False"),
+        ({"rng": 1}, "with rng 0; this run has 1"),
+        ({"validation": np.zeros((5, 6))}, "with other validation"),
+        ({"frozen": True}, r"with frozen \[\]; this run has \['decoder"),
     ],
 )
 def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, message):
     path = tmp_path / "run.lfm"
     fit(gaussian(), checkpoint=path)
     vae, other = gaussian(), gaussian()
+    vae.decoder.requires_grad_("frozen" not in change)
+    change = {name: value for name, value in change.items() if name != "frozen"}
     with pytest.raises(ValueError, match=message):
         fit(vae, **({"x": X, "checkpoint": path} | change))
+    vae.decoder.requires_grad_(True)
     assert same(vae, other)
     with pytest.raises(ValueError, match=r"a run with other networks .*n_factors=2.*n_factors=3"):
         fit(VAE.dense(6, 3, (16,), rng=0, decoder=SharedGaussian), checkpoint=path)
     save(vae, path)
     with pytest.raises(ValueError, match="holds a VAE, not a training run"):
         fit(vae, checkpoint=path)
-
-
-@pytest.mark.parametrize(
-    "decoder", [DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels]
-)
-def test_a_saved_vae_is_loaded_as_it_was(tmp_path, decoder):
-    vae = gaussian(decoder=decoder).double()
-    save(vae, tmp_path / "new" / "vae.lfm")
-    again = load(tmp_path / "new" / "vae.lfm")
-    assert same(vae, again)
-    assert torch.equal(vae.sample(3, rng=0)[0], again.sample(3, rng=0)[0])
-    into = gaussian(seed=5, decoder=decoder).double()
-    assert load(tmp_path / "new" / "vae.lfm", into) is into
-    assert same(vae, into)
 
 
 def test_a_network_of_the_users_own_is_loaded_into_another(tmp_path):
@@ -185,10 +168,11 @@ def test_a_second_run_does_not_kill_the_first(tmp_path):
 def dropping():
     torch.manual_seed(1)
     encoder = nn.Sequential(nn.Linear(6, 16), nn.Dropout(0.5), nn.ReLU(), nn.Linear(16, 4))
-    return VAE(DiagonalGaussian(encoder, floor=0.0), BernoulliPixels(nn.Linear(2, 6)), 2)
+    decoder = nn.Sequential(nn.Linear(2, 16), nn.Dropout(0.5), nn.Linear(16, 6))
+    return VAE(DiagonalGaussian(encoder, floor=0.0), BernoulliPixels(decoder), 2)
 
 
-@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("first", [0, 1, 2])
 def test_dropout_goes_on_also_from_a_run_that_was_killed_in_its_first_epoch(tmp_path, first):
     ends = []
     for epochs in ([3], [first, 3]):
@@ -224,3 +208,113 @@ def test_networks_behave_the_same_within_the_rounding_of_machines(tmp_path):
             with pytest.raises(ValueError, match="of a run with other networks"):
                 checkpoints._check_behaviour(bound, bound + 1.3 * gap, path)
     assert checkpoints._check_behaviour(0.0, float("nan"), path) is None  # told elsewhere
+
+
+def every_vae():
+    yield VAE.dense(10, 2, (8,), rng=0)
+    yield VAE.dense(10, 2, (8,), rng=0, decoder=SharedGaussian, activation="tanh", beta=2.0)
+    yield VAE.dense(10, 2, (8,), rng=0, encoder=FullGaussian, decoder=FullGaussian)
+    yield VAE.dense(10, 2, (), rng=0, decoder=DiagonalGaussian).double()
+    yield linear_vae(10, 2, rng=0)
+    yield conditional(beta=0.5)
+    yield conditional().double()
+    frozen = VAE.dense(10, 2, (8,), rng=0)
+    frozen.decoder.requires_grad_(False)
+    yield frozen
+
+
+@pytest.mark.parametrize("vae", list(every_vae()), ids=lambda v: type(v).__name__)
+def test_what_is_loaded_is_what_was_saved(vae, tmp_path):
+    x = (np.random.default_rng(0).random((50, 10)) < 0.5).astype(float)
+    path = tmp_path / "new" / "vae.lfm"
+    save(vae, path)
+    loaded, into = load(path), load(path)
+    with torch.no_grad():
+        for w in into.parameters():
+            w.zero_()
+    assert load(path, into) is into
+    assert same(into, vae)
+    assert type(loaded) is type(vae)
+    assert repr(loaded) == repr(vae)
+    assert repr(build(spec(vae))) == repr(vae)
+    assert [w.requires_grad for w in loaded.parameters()] == [
+        w.requires_grad for w in vae.parameters()
+    ]
+    assert torch.equal(weights(loaded), weights(vae))
+    assert weights(loaded).dtype == weights(vae).dtype
+    scores = [log_likelihood(v, x, 3, rng=0) for v in (vae, loaded)]
+    np.testing.assert_array_equal(*scores)
+    if any(w.requires_grad for w in vae.encoder.parameters()):
+        train(loaded, x, epochs=1, batch_size=10, rng=0, progress=False)
+        train(vae, x, epochs=1, batch_size=10, rng=0, progress=False)
+        assert torch.equal(weights(loaded), weights(vae))
+
+
+OTHERS = {
+    "activation": lambda: VAE.dense(10, 2, (8,), rng=0, activation="tanh"),
+    "decoder": lambda: VAE.dense(10, 2, (8,), rng=0, decoder=SharedGaussian),
+    "beta": lambda: VAE.dense(10, 2, (8,), rng=0, beta=3.0),
+    "numbers": lambda: VAE.dense(10, 2, (8,), rng=0).double(),
+    "floor": lambda: VAE(DiagonalGaussian(mlp([10, 8, 4], rng=0), 0.5),
+                         BernoulliPixels(mlp([2, 8, 10], rng=1)), 2),
+    "class": lambda: Mine(DiagonalGaussian(mlp([10, 8, 4], rng=0), 0.0),
+                          BernoulliPixels(mlp([2, 8, 10], rng=1)), 2),
+    "dropout": lambda: changed(VAE.dense(10, 2, (8,), rng=0)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_architecture_is_refused_wherever_weights_would_fit(name, tmp_path):
+    x = (np.random.default_rng(0).random((64, 10)) < 0.5).astype(float)
+    vae, other = VAE.dense(10, 2, (8,), rng=0), OTHERS[name]()
+    before = weights(other).clone()
+    save(vae, tmp_path / "vae.lfm")
+    with pytest.raises(ValueError, match="of another architecture"):
+        load(tmp_path / "vae.lfm", other)
+    options = {"rng": 0, "batch_size": 32, "checkpoint": tmp_path / "run.lfm", "progress": False}
+    train(vae, x, epochs=1, **options)
+    with pytest.raises(ValueError, match="checkpoint of a run with"):
+        train(other, x, epochs=2, **options)
+    assert torch.equal(weights(other), before)
+
+
+class Scaled(nn.Module):
+    """A network of one's own whose picture in words does not say all, and that keeps a state."""
+
+    def __init__(self, k):
+        super().__init__()
+        self.layer, self.k = nn.Linear(6, 4), k
+
+    def forward(self, x):
+        return self.k * self.layer(x)
+
+    def get_extra_state(self):
+        return {"calls": 3}
+
+    def set_extra_state(self, state):
+        assert state == {"calls": 3}
+
+
+def scaled(k):
+    torch.manual_seed(0)
+    return VAE(DiagonalGaussian(Scaled(k), 0.0), BernoulliPixels(mlp([2, 6], rng=0)), 2)
+
+
+def test_networks_that_compute_something_else_are_another_run(tmp_path):
+    x = (np.random.default_rng(0).random((64, 6)) < 0.5).astype(float)
+    options = {"rng": np.int64(0), "batch_size": 32, "checkpoint": tmp_path / "run.lfm"}
+    train(scaled(1.0), x, epochs=1, **options)
+    train(scaled(1.0), x, epochs=2, **options)
+    with pytest.raises(ValueError, match="run with other networks: its weights give a bound of"):
+        train(scaled(5.0), x, epochs=3, **options)
+    save(scaled(1.0), tmp_path / "vae.lfm")
+    assert torch.equal(weights(load(tmp_path / "vae.lfm", scaled(1.0))), weights(scaled(1)))
+
+
+def test_links_lead_where_they_lead(tmp_path):
+    (tmp_path / "disk").mkdir()
+    os.symlink(tmp_path / "disk" / "vae.lfm", tmp_path / "vae.lfm")
+    vae = VAE.dense(4, 2, (8,), rng=0)
+    save(vae, tmp_path / "vae.lfm")
+    assert (tmp_path / "vae.lfm").is_symlink()
+    assert repr(load(tmp_path / "disk" / "vae.lfm")) == repr(vae)

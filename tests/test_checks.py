@@ -1,19 +1,17 @@
 """The exercises' checks: solutions pass, empty cells and known mistakes are told apart."""
 
-import importlib
 import inspect
 import re
+import subprocess
 import sys
-import warnings
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
-import torch
 
 from lfm import checks
-from lfm.checks import exercise, marking, probe
+from lfm.checks import exercise, marking
 
 ROOT = Path(__file__).parent.parent
 EXERCISES = exercise.registered()
@@ -47,16 +45,6 @@ def test_every_exercise_stands_in_its_chapter_and_in_the_solutions():
     assert list(EMPTY) == list(SOLUTIONS) == checks.exercises()
     for chapter in CHAPTERS:
         assert 3 <= len(checks.exercises(chapter)) <= 5
-
-
-@pytest.mark.parametrize("chapter", exercise.CHAPTERS)
-def test_the_exercises_in_a_chapters_file_carry_its_number(chapter):
-    members = vars(importlib.import_module(f"lfm.checks.chapter_{chapter}"))
-    found = {name: e for name, e in members.items() if isinstance(e, exercise.Exercise)}
-    assert found
-    assert {e.chapter for e in found.values()} == {chapter}
-    assert [name.replace("_", "-") for name in found] == [e.name for e in found.values()]
-    assert [e.name for e in found.values()] == checks.exercises(chapter)
 
 
 @every_exercise
@@ -104,69 +92,6 @@ def test_an_unknown_mistake_gets_a_hint_but_not_the_answer(name):
         assert not shown & numbers
 
 
-@pytest.mark.parametrize(
-    ("answer", "message"),
-    [
-        (None, "still empty"),
-        (..., "still empty"),
-        (3.5, "is a float; wanted a function"),
-        (lambda q, p: None, "returns nothing yet"),
-        (lambda q, p: 1 / 0, "raised ZeroDivisionError"),
-        (lambda q: q, "raised TypeError"),
-        (lambda q, p: q, r"shape \(4,\); wanted one number"),
-        (lambda q, p: [(q * np.log(q / p)).sum()], r"shape \(1,\); wanted one number: .*item\(\)"),
-        (lambda q, p: sys.exit("bye"), "raised SystemExit: bye"),
-        (lambda q, p: exit(), "raised SystemExit"),
-        (lambda q, p: "many", "returns a str"),
-        (lambda q, p: str((q * np.log(q / p)).sum()), "returns a str; wanted real numbers"),
-        (lambda q, p: (q * np.log(q / p)).sum() + 1j, "returns a complex"),
-        (lambda q, p: [[1.0], [1.0, 2.0]], "returns a list that is no array"),
-        (
-            lambda q, p: torch.zeros((), requires_grad=True),
-            "a tensor that tracks gradients; return its `.detach",
-        ),
-        (lambda q, p: np.zeros((2, 3)) @ q, r"when called with q \(4,\), p \(4,\)"),
-        (lambda q, p: int("x\n" * 999), r"ValueError: .{100,170}\.\.\.\n"),
-        (lambda q, p: {}[object()], r"KeyError: <object object>\n"),
-        (lambda q, p: np.nan, "NaN or infinity"),
-        (lambda q, p: q.sort(), "returns nothing yet"),
-        (lambda q, p: (q.sort(), (q * np.log(q / p)).sum())[1], "changes its input"),
-    ],
-)
-def test_whatever_an_answer_does_the_verdict_says_what(answer, message):
-    verdict = checks.check("divergence", answer)
-    assert not verdict.passed
-    with pytest.raises(AssertionError, match=message):
-        raise AssertionError(verdict.message)
-
-
-def test_two_runs_say_the_same():
-    texts = {repr(checks.check("lower-bound", lambda q, t: (q * t).sum(axis=1))) for _ in range(2)}
-    assert len(texts) == 1
-
-
-def test_warnings_of_the_answer_do_not_reach_the_notebook():
-    def noisy(q, p):
-        warnings.warn("noise", stacklevel=1)
-        return (q * np.log(q / p)).sum()
-
-    assert checks.check("divergence", noisy)  # pytest turns a warning that leaks into an error
-
-
-@every_exercise
-def test_an_answer_that_raises_is_told_the_shapes_of_all_its_arguments(name):
-    (inputs, *_), message = marking.draws(EXERCISES[name]), checks.check(name, broken).message
-    assert message.startswith(
-        "the function raised ZeroDivisionError: division by zero\nwhen called"
-    )
-    shapes = re.findall(r"\w+ (\(a number\)|\([\d, ]+\))(?:, |$)", message.splitlines()[1])
-    assert shapes == [str(np.shape(a)) if np.ndim(a) else "(a number)" for a in inputs]
-
-
-def broken(*arguments):
-    return 1 / 0
-
-
 @every_exercise
 def test_the_arguments_of_cell_and_solution_are_called_the_same(name):
     empty, solution = (list(inspect.signature(a[name]).parameters) for a in (EMPTY, SOLUTIONS))
@@ -197,9 +122,6 @@ def test_an_unknown_name_is_an_error_that_lists_the_names():
         checks.check("nonsense", None)
 
 
-def test_a_covariance_or_a_stack_of_them_has_cholesky_factors_and_nothing_else():
-    cov = np.array([[4.0, 2.0], [2.0, 5.0]])
-    np.testing.assert_allclose(probe._cholesky(cov), [[2, 0], [1, 2]])
-    np.testing.assert_allclose(probe._cholesky(np.stack([cov] * 3))[2], [[2, 0], [1, 2]])
-    for other in (cov[0], cov[:1], np.stack([cov] * 3)[:, :1], -cov, np.triu(cov)):
-        assert probe._cholesky(other) is None
+def test_the_checks_of_exercises_do_not_wait_for_torch():
+    code = "import sys, lfm.checks; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

@@ -11,6 +11,7 @@ from dataclasses import FrozenInstanceError
 import mirror
 import numpy as np
 import pytest
+from damage import TIMES, damaged, idx, refused
 
 from lfm import data
 from lfm.faces import CONTINUOUS, FACTORS
@@ -115,11 +116,6 @@ def test_the_bundled_mnist_has_no_test_images():
 
 
 # ------------------------------------------------------------------ full sets
-
-
-def idx(array) -> bytes:
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
 
 
 @pytest.fixture
@@ -403,3 +399,34 @@ def test_generated_sets_refuse_bad_counts_and_seeds(generate, n, rng, kind, mess
 def test_bars_refuse_what_cannot_be(wrong, kind, message):
     with pytest.raises(kind, match=message):
         data.bars(3, rng=0, **wrong)
+
+
+# ------------------------------------------------------------------ damaged and hostile files
+
+
+def test_bundled_files_that_were_altered_are_refused(tmp_path, monkeypatch):
+    readers = {"faithful.csv": data.old_faithful, "digits8x8.npz": data.digits,
+               "mnist5k.npz": data.mnist, "fashion5k.npz": data.fashion}  # fmt: skip
+    originals = {name: (data.BUNDLED / name).read_bytes() for name in readers}
+    monkeypatch.setattr(data, "BUNDLED", tmp_path)
+    for i, (name, read) in enumerate(readers.items()):
+        for bad in damaged(originals[name], i, 21 * TIMES):
+            refused(lambda _, read=read: read(), tmp_path / name, bad)
+
+
+def test_a_file_of_the_cache_that_was_altered_is_fetched_again_or_refused(tmp_path, monkeypatch):
+    good = gzip.compress(idx(np.zeros((2, 3, 3))), mtime=0)
+    labels = gzip.compress(idx(np.zeros(2)), mtime=0)
+    both = {"train-images-idx3": good, "train-labels-idx1": labels}
+    wanted = {name: hashlib.sha256(content).hexdigest() for name, content in both.items()}
+    monkeypatch.setitem(data.FULL_SHA256, "mnist", wanted)
+    monkeypatch.setitem(data.MIRRORS, "mnist", ("nowhere://",))
+    monkeypatch.setenv("LFM_CACHE", str(tmp_path))
+    path, other = (tmp_path / "mnist" / f"{name}-ubyte.gz" for name in both)
+    path.parent.mkdir()
+    other.write_bytes(labels)
+    for bad in damaged(good, 4, 70 * TIMES):
+        refused(lambda _: data.mnist(full=True), path, bad, errors=OSError)
+        assert path.read_bytes() == bad  # it stays as it was
+    path.write_bytes(good)
+    assert data.mnist(full=True).images.shape == (2, 3, 3)

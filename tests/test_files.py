@@ -12,11 +12,25 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import mirror
 import numpy as np
 import pytest
+from damage import (
+    HEADERS,
+    MOST_MEMORY,
+    TIMES,
+    VALUES,
+    damaged,
+    good_file,
+    idx,
+    npy,
+    refused,
+    traps,
+    zipped,
+)
 from mirror import CONTENT
 
 from lfm import data
@@ -355,11 +369,6 @@ def test_downloads_are_kept_where_the_environment_says(tmp_path, monkeypatch):
 # ------------------------------------------------------------------ IDX files
 
 
-def idx(array) -> bytes:
-    sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.astype(np.uint8).tobytes()
-
-
 GOOD = idx(np.arange(6).reshape(1, 2, 3))
 
 
@@ -385,3 +394,83 @@ def test_a_faulty_idx_file_is_refused(content, message):
 def test_the_names_stay_in_data():
     for name in ("load", "fetch", "cache_folder"):
         assert getattr(data, name) is getattr(files, name)
+
+
+# ------------------------------------------------------------------ damaged and hostile files
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv"])
+def test_no_damaged_file_passes_its_checksum(tmp_path, suffix):
+    good, path = good_file(suffix), tmp_path / f"data{suffix}"
+    wanted = hashlib.sha256(good).hexdigest()
+    for bad in damaged(good, 1, 400 * TIMES):
+        refused(lambda p: data.load(p, wanted), path, bad)
+    for n in range(len(good)):  # cut at every place
+        if n < 300 or n % 50 == 0:
+            refused(lambda p: data.load(p, wanted), path, good[:n])
+    path.write_bytes(good)
+    np.testing.assert_array_equal(data.load(path, wanted), VALUES)
+
+
+def trusting(path: Path):
+    """Load a file whose checksum was taken of the bad bytes themselves."""
+    return data.load(path, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".csv"])
+def test_a_damaged_file_of_the_right_checksum_is_numbers_or_refused(tmp_path, suffix):
+    good, path = good_file(suffix), tmp_path / f"data{suffix}"
+    for bad in damaged(good, 2, 400 * TIMES):
+        path.write_bytes(bad)
+        try:
+            array = trusting(path)
+        except ValueError as error:
+            assert path.name in str(error)  # noqa: PT017 - it may also be numbers
+        else:
+            assert array.dtype.kind in "fiub"
+            assert array.nbytes < MOST_MEMORY
+
+
+def test_hostile_arrays_run_no_code_and_take_no_memory(tmp_path):
+    trap = tmp_path / "trapped"
+    empty_is_fine = b"'shape': (0, 3)"
+    for header in HEADERS:
+        whole = b"'fortran_order': 3" not in header and empty_is_fine in header
+        if whole or b"'shape': (3,)" in header or b"'shape': ()" in header:
+            continue  # these may be read, as what they say
+        refused(trusting, tmp_path / "a.npy", header)
+        refused(trusting, tmp_path / "a.npz", zipped({"a.npy": header}))
+    for code in traps(trap):
+        objects = npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }\n", code)
+        for name, content in (
+            ("a.npy", code), ("a.npy", objects), ("a.npz", code), ("a.csv", code),
+            ("a.npz", zipped({"a.npy": objects})), ("a.npz", zipped({"a.npy": code})),
+            ("a.npz", zipped({"a.pkl": code})),
+        ):  # fmt: skip
+            refused(trusting, tmp_path / name, content)
+    assert not trap.exists()
+
+
+def test_a_small_archive_that_unfolds_to_a_huge_array_is_refused(tmp_path):
+    header = npy("{'descr': '|u1', 'fortran_order': False, 'shape': (4294967296,), }\n")
+    bomb = zipped({"a.npy": header + bytes(2**24)}, zipfile.ZIP_DEFLATED)
+    assert len(bomb) < 2**17
+    refused(trusting, tmp_path / "a.npz", bomb)
+
+
+def test_damaged_and_hostile_idx_files_are_what_they_say_or_refused():
+    good = idx(np.arange(60).reshape(5, 3, 4))
+    hostile = [
+        b"\0\0\x08" + bytes([n]) + b"\xff" * k for n in (1, 3, 32, 33, 255) for k in (0, 4, 99)
+    ]
+    hostile += [
+        b"\0\0\x08\x20" + bytes(128),
+        b"\0\0\x08\xff" + bytes(4 * 255),
+    ]  # 0 values, in 255-D
+    for bad in [*hostile, *(good[:n] for n in range(len(good))), *damaged(good, 3, 700 * TIMES)]:
+        try:
+            array = files.parse_idx(bad, "some-file")
+        except ValueError as error:
+            assert "some-file" in str(error)  # noqa: PT017 - it may also be an array
+        else:
+            assert len(bad) == 4 + 4 * array.ndim + array.size

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import time
 import tracemalloc
 from math import exp, log, pi
 
@@ -605,3 +606,64 @@ def test_a_start_refuses_what_is_no_prior():
     x = np.random.default_rng(0).normal(size=(30, 2))
     with pytest.raises(TypeError, match="prior is float"):
         GaussianMixture.init(x, 2, rng=0, prior=3.0)
+
+
+TWO = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
+
+
+@pytest.mark.parametrize("rng", [7, np.int64(7), np.random.default_rng(7)])
+def test_a_seed_and_its_generator_are_the_same(rng):
+    expected = TWO.sample(5, rng=np.random.default_rng(7))[0]
+    np.testing.assert_array_equal(TWO.sample(5, rng=rng)[0], expected)
+
+
+def test_models_cannot_be_changed_by_accident():
+    with pytest.raises(AttributeError):
+        TWO.weights = [0.5, 0.5]
+    with pytest.raises(ValueError, match="read-only"):
+        TWO.means[0] = 1
+    mine = np.array([[0.0, 0.0], [1.0, 1.0]])
+    model = GaussianMixture(TWO.weights, mine, TWO.covs)
+    mine[:] = 9
+    assert model.means.max() == 1
+
+
+@pytest.mark.parametrize("kind", ["poisson", "bits", "one-hot", "sparse"])
+def test_counts_that_collapse_are_named_as_that(kind):
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        n, d, k = int(rng.integers(10, 200)), int(rng.integers(1, 4)), int(rng.integers(2, 6))
+        x = {
+            "poisson": lambda n=n, d=d, rng=rng: rng.poisson(1.0, (n, d)),
+            "bits": lambda n=n, d=d, rng=rng: (rng.random((n, d)) < 0.3).astype(np.uint8),
+            "one-hot": lambda n=n, rng=rng: np.eye(3)[rng.integers(3, size=n)],
+            "sparse": lambda n=n, d=d, rng=rng: rng.poisson(0.3, (n, d)) * rng.normal(size=(n, d)),
+        }[kind]()
+        try:
+            fit = em.fit(GaussianMixture.init(x, k, rng=seed), x, max_iter=200)
+        except DegenerateComponent as error:
+            assert "prior=InverseWishart.from_data" in str(error)  # noqa: PT017 - either will do
+        else:
+            assert np.isfinite(fit.bounds).all()
+
+
+def test_the_count_data_that_were_reported():
+    rng = np.random.default_rng(138)
+    n, d, k = int(rng.integers(10, 200)), int(rng.integers(1, 4)), int(rng.integers(2, 6))
+    x = rng.poisson(1.0, (n, d))
+    for shift in (0, 1):
+        with pytest.raises(DegenerateComponent, match="Pass"):
+            em.fit(GaussianMixture.init(x + shift, k, rng=138), x + shift)
+
+
+def test_k_means_is_linear_in_the_number_of_centres():
+    x = np.random.default_rng(0).normal(size=(4000, 2))
+    seconds = []
+    for k in (50, 800):
+        runs = []
+        for _ in range(3):
+            start = time.process_time()
+            k_means(x, k, rng=0, max_iter=1)
+            runs.append(time.process_time() - start)
+        seconds.append(min(runs))
+    assert seconds[1] < 64 * seconds[0]  # 16 times the centres; by squares it would be 256

@@ -1,16 +1,20 @@
 """Whatever the data are: a fit whose bound rises, or an error that says what to do."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from test_bad_input import DEEP, MODELS, assert_sound
 
-from lfm import bound, em
+from lfm import bound, em, evaluation
 from lfm.distributions import InverseWishart
+from lfm.engine.moments import Moments
 from lfm.factor_analysis import FactorAnalysis
-from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture
-from lfm.variational_bayes import BayesianGaussian, BayesianMixture, NormalGammaPrior
+from lfm.gaussian_mixture import DegenerateComponent, GaussianMixture, k_means
+from lfm.variational_bayes import BayesianGaussian, BayesianMixture, MixturePrior, NormalGammaPrior
 from lfm.variational_em import BinaryFactors
 
 # Derandomised, so that a run that fails can be run again.
@@ -166,3 +170,50 @@ def test_a_constant_in_the_log_joint_passes_through(row, c):
     q = bound.posterior(row)
     np.testing.assert_allclose(bound.posterior(row + c), q, rtol=1e-9, atol=1e-12)
     assert bound.lower_bound(q, row + c) == pytest.approx(bound.lower_bound(q, row) + c, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@quick
+@given(x=awkward())
+def test_log_densities_of_awkward_data_are_numbers(name, x):
+    model, good, _ = MODELS[name]
+    x = np.resize(x, (len(x), good.shape[1]))
+    log_prob = model.log_prob(x)
+    assert log_prob.shape == (len(x),)
+    assert np.isfinite(log_prob).all()
+    bound = model.lower_bound(model.expect(x, model.infer(x)))
+    if name != "variational_bayes.BayesianGaussian":  # whose bound is of the evidence of all
+        total = log_prob.sum()
+        slack = 1e-7 * (abs(total) + len(x))
+        if hasattr(model, "rounding"):
+            slack += model.rounding(model.expect(x, model.infer(x)))
+        assert bound <= total + slack
+
+
+CODED = {
+    "active units": lambda x: evaluation.active_units(DEEP, x),
+    "mutual information": lambda x: evaluation.mutual_information(x, x, bins=min(3, len(x))),
+    "dci": lambda x: evaluation.dci(x, x),
+    "gap": lambda x: evaluation.mutual_information_gap(x, x, bins=min(3, len(x))),
+    "match": lambda x: evaluation.match_factors(x, x[:, :1]),
+    "k-means": lambda x: k_means(x, 1, rng=0),
+    "moments": lambda x: Moments.of(x),
+    "prior": lambda x: InverseWishart.from_data(x, 2),
+    "mixture prior": lambda x: MixturePrior.from_data(x, 2),
+    "neighbours": lambda x: evaluation.neighbour_score(x, np.arange(len(x)) % 2, n_neighbours=1),
+    "control": lambda x: evaluation.attribute_control(x, x, x, x),
+    "few labels": lambda x: evaluation.few_label_accuracy(x, np.arange(len(x)) % 2, 2, rng=0),
+}
+
+
+@pytest.mark.parametrize("name", CODED)
+@quick
+@given(x=awkward(), seed=st.integers(0, 3))
+def test_awkward_data_give_finite_numbers_or_a_named_error(name, x, seed):
+    x = np.random.default_rng(seed).permutation(np.resize(x, (len(x), 2)))
+    try:
+        result = CODED[name](x)
+    except ValueError as error:
+        assert re.search(r"\b(x|codes|factors|bins|n_\w+|ordered|images|found)\b", str(error))  # noqa: PT017
+    else:
+        assert_sound(result, infinite=False)

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import torch
+from damage import HEADERS, TIMES, damaged, good_file, npy, traps
 
 from lfm import data, em
 from lfm.gaussian_mixture import GaussianMixture
@@ -225,3 +226,47 @@ def test_the_names_are_those_of_data():
     assert {"Shards", "write_shards"} <= {*dir(data)} & {*data.__all__}
     with pytest.raises(AttributeError, match=r"lfm\.data has no 'Shard'"):
         data.Shard  # noqa: B018 - it is asked for here
+
+
+# ------------------------------------------------------------------ damaged and hostile files
+
+
+def test_damaged_shards_are_arrays_or_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    good = good_file(".npy")
+    path = tmp_path / "x" / "0.npy"
+    path.parent.mkdir()
+    trap = tmp_path / "trapped"
+    hostile = [npy("{'descr': '|O', 'fortran_order': False, 'shape': (1, 1), }\n", code)
+               for code in traps(trap)]  # fmt: skip
+    cut = [good[:n] for n in range(0, len(good), 3)]
+    for bad in [*hostile, *traps(trap), *HEADERS, *cut, *damaged(good, 5, 500 * TIMES)]:
+        path.write_bytes(bad)
+        try:
+            shards = data.Shards(path.parent)
+            rows = sum(len(batch) for batch in shards)
+        except (ValueError, TypeError) as error:
+            assert path.name in str(error)  # noqa: PT017 - it may also be an array
+        else:
+            assert rows == len(shards)
+            assert rows * shards.dim <= len(bad)  # as many numbers as there are bytes, at most
+    assert not trap.exists()
+
+
+def test_links_lead_where_they_lead_and_odd_places_are_named(tmp_path, monkeypatch):
+    (tmp_path / "disk").mkdir()
+    os.symlink(tmp_path / "disk", tmp_path / "link")
+    data.write_shards(tmp_path / "link" / "x", X)
+    assert len(data.Shards(tmp_path / "disk" / "x")) == 40
+    os.symlink(tmp_path / "circle", tmp_path / "circle")
+    with pytest.raises((ValueError, OSError), match="circle"):
+        data.Shards(tmp_path / "circle")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for here in (".", tmp_path / "empty"):
+        with pytest.raises(FileExistsError, match="is the current folder"):
+            data.write_shards(here, X)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    data.write_shards("~/home", X)
+    assert len(data.Shards(tmp_path / "home")) == 40
+    assert not (tmp_path / "empty" / "~").exists()

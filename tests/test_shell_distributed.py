@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from lfm import data, training
 from lfm.scale import shell_distributed
 from lfm.scale.processes import ProcessLost
 
@@ -80,3 +82,29 @@ def test_an_error_of_the_code_is_not_hidden(monkeypatch):
     monkeypatch.setattr(shell_distributed, "train_vae", fails)
     with pytest.raises(RuntimeError, match="a slip"):
         shell_distributed.main(["vae", *DATA])
+
+
+def test_a_place_that_cannot_be_written_is_named_before_anything_is_fitted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data.write_shards("x", np.random.default_rng(0).normal(size=(60, 2)))
+    Path("file").write_text("")
+    arguments = ["mixture", "--data", "x", "--components", "2", "--checkpoint"]
+    with pytest.raises(SystemExit, match=r"rank 0: .*file"):
+        shell_distributed.main([*arguments, "file/run"])
+    with pytest.raises(SystemExit, match="rank 0: ValueError: checkpoint is '~nosuch/x'"):
+        shell_distributed.main([*arguments, "~nosuch/x"])
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shell_distributed.main(["mixture", "--data", "~/x", *arguments[3:], "~/m.lfm"])
+    assert {p.name for p in tmp_path.iterdir()} == {"x", "file", "m.lfm"}
+
+
+def test_ctrl_c_in_a_step_is_one_line(tmp_path, monkeypatch, capsys):
+    data.write_shards(tmp_path / "x", np.zeros((200, 6), np.uint8))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training.Run, "one_step", interrupted)
+    with pytest.raises(SystemExit, match=r"^130$"):
+        shell_distributed.main(["vae", "--data", str(tmp_path / "x"), "--latent", "2"])
+    assert "stopped; the same command goes on" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from deep import DECODERS, ENCODERS, data_for, dense, each_pair, noise
 from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
@@ -29,30 +30,7 @@ from lfm.vae import (
     standard_normal_kl,
 )
 
-ENCODERS = [DiagonalGaussian, FullGaussian]
-DECODERS = [DiagonalGaussian, FullGaussian, SharedGaussian, BernoulliPixels]
-each_pair = pytest.mark.parametrize(
-    ("encoder", "decoder"), list(itertools.product(ENCODERS, DECODERS))
-)
 each_decoder = pytest.mark.parametrize("decoder", DECODERS)
-
-
-def dense(encoder=DiagonalGaussian, decoder=DiagonalGaussian, d=3, k=2, seed=0):
-    """A small VAE in float64, its weights large enough to bend."""
-    vae = VAE.dense(d, k, (8,), rng=seed, encoder=encoder, decoder=decoder, activation="tanh")
-    vae.double()
-    with torch.no_grad():
-        for p in vae.parameters():
-            p.mul_(1.5)
-    return vae
-
-
-def data_for(vae, n=5, seed=0):
-    return vae.sample(n, rng=seed)[0]
-
-
-def noise(s, n, k, seed=0):
-    return torch.tensor(np.random.default_rng(seed).normal(size=(s, n, k)))
 
 
 def grid(points, reach=8.0):

@@ -487,3 +487,36 @@ def test_the_concentration_alone_can_be_changed():
     prior = mixture_prior(2)
     assert replace(prior, concentration=5.0).concentration == 5.0
     assert replace(prior, concentration=5.0).dof == prior.dof
+
+
+def test_float32_data_are_computed_with_in_double_precision():
+    x = (1e7 + np.arange(10)).repeat(10)[:, None]
+    prior = NormalGammaPrior(1e7, 1e-3, 1.0, 1.0)
+    fits = [em.fit(BayesianGaussian(prior), x.astype(t)) for t in (np.float64, np.float32)]
+    assert fits[0].model == fits[1].model
+    q = BayesianGaussian(NormalGammaPrior(1e6 + 0.3, 1.0, 1.0, 1.0), 1e6 + 0.3, 100.0, 50.0, 1.0)
+    y = (np.random.default_rng(0).normal(size=(9, 1)) + 1e6).astype(np.float32)
+    np.testing.assert_array_equal(q.log_prob(y), q.log_prob(y.astype(float)))
+    m, t = y[:, 0], np.abs(y[:, 0] - np.float32(1e6))
+    for log_prob in (q.log_q, q.prior.log_prob):
+        np.testing.assert_array_equal(log_prob(m, t), log_prob(m.astype(float), t.astype(float)))
+
+
+@pytest.mark.parametrize("shape", [0.3, 1.0, 5.5, 60.0])
+@pytest.mark.parametrize("prec", [0.5, 1000.0])
+def test_the_predictive_is_as_precise_as_it_says_however_far_out(shape, prec):
+    q = BayesianGaussian(NormalGammaPrior(0.0, 1.0, 1.0, 1.0), 2.0, prec, shape, 3.0)
+    for x in (2.0, 7.0, -40.0, 1e3, -1e6):
+        a, b, y = mpmath.mpf(shape), mpmath.mpf(3), mpmath.mpf(x) - 2
+
+        def integrand(u, a=a, b=b, y=y):
+            var = mpmath.exp(-u) + 1 / mpmath.mpf(prec)
+            log_gamma = a * u - b * mpmath.exp(u) + a * mpmath.log(b) - mpmath.loggamma(a)
+            return mpmath.exp(log_gamma - y**2 / (2 * var)) / mpmath.sqrt(2 * mpmath.pi * var)
+
+        low = float(mpmath.log(a / (b + y**2 / 2)) - 50 / a - 12 / mpmath.sqrt(a))
+        high = float(mpmath.log((a + 60 + 12 * mpmath.sqrt(a)) / b))
+        pieces = np.linspace(low, high, int(max(30, (high - low) * np.sqrt(shape + 1))))
+        exact = mpmath.log(mpmath.quad(integrand, list(pieces), maxdegree=4))
+        found = q.log_prob([[x]])[0]
+        assert abs(found - exact) < 1e-9 * max(1, abs(exact))

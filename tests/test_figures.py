@@ -1,0 +1,80 @@
+"""Figures: each draws the same numbers in every form, and leaves them as they are."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from test_bad_input import EYE, FORMS, MIXTURE, X, copied, unchanged
+
+from lfm import em, figures, training
+
+STEPS = [s for s, _ in zip(em.steps(MIXTURE, X), range(6), strict=False)]
+TRACE = training.Trace([-3.0, -2.0], [-2.0, -1.0], [1.0, 1.0], [-3.5, -2.5], [0.1, 0.1])
+GRID = np.linspace(-1.0, 1.0, 12)
+# Functions of `figures` take what notebooks computed; each draws whatever numbers these are.
+FIGURES = {
+    "images": {"x": np.abs(X).reshape(3, 2, 4), "columns": 2},
+    "labelled_points": {"x": X, "labels": np.arange(12) % 2},
+    "heat": {"values": np.abs(X)},
+    "bars": {"values": X[:, 0].copy()},
+    "curve": {"x": GRID, "y": X[:, 0].copy()},
+    "jensen": {"ratios": 1 + np.abs(X[:, 0]), "q": np.full(12, 1 / 12)},
+    "decomposition": {"bound": X[:3, 0] - 9, "divergence": np.abs(X[:3, 1]), "names": list("abc")},
+    "simplex": {"height": lambda q: q[:, 0] + q[:, 1] ** 2, "names": "abc", "best": np.eye(3)[0]},
+    "touches": {"theta": GRID, "log_lik": -(GRID**2), "bound": -2 * GRID**2, "old": 0.0},
+    "touching_bound": {
+        "theta": GRID, "log_lik": -(GRID**2), "bound": -2 * GRID**2, "old": 0.0, "new": 0.5
+    },
+    "staircase": {"steps": STEPS},
+    "plate_diagram": {"prior": False},
+    "row_names": {"names": list("ab")},
+    "histogram": {"x": X[:, 0].copy()},
+    "ellipse": {"mean": np.zeros(2), "cov": EYE},
+    "mixture": {"x": X, "model": MIXTURE, "probs": np.full((12, 2), 0.5)},
+    "means_as_images": {"means": np.abs(X).reshape(2, 12), "shape": (3, 4), "columns": 2},
+    "correlations": {"values": EYE, "names": ["a", "b"]},
+    "estimate": {"truth": GRID, "mean": X[:, 0].copy(), "std": 0.1},
+    "grouped_bars": {"groups": {"a": X[0], "b": X[1]}, "names": ["u", "v"]},
+    "accuracies": {"n_labels": np.array([1, 10]), "table": {"a": X[:2], "b": X[2:4]}},
+    "arrows": {"loadings": X[:3], "names": list("abc")},
+    "contours": {"a": GRID, "b": GRID, "density": np.exp(-np.add.outer(GRID**2, GRID**2))},
+    "gap": {"steps": STEPS, "log_lik": np.zeros(6)},
+    "joint_table": {"table": np.full((2, 2), 0.25)},
+    "starts": {"bounds": X[:, 0].copy(), "scores": X[:, 1].copy(), "score": "accuracy"},
+    "variances": {"at": 1 + GRID**2, "table": {"path": 1 + GRID**2}, "label": "K"},
+    "noisy_ascent": {"estimates": np.sin(np.arange(80.0)), "limit": 0.0, "name": "best"},
+    "moved": {"before": X, "after": X + 1},
+    "training_curves": {"trace": TRACE},
+    "two_terms": {"trace": TRACE},
+    "scores": {"table": {"a": np.abs(X[:3]), "b": np.abs(X[3:6])}, "names": ["u", "v"]},
+    "ladder": {"rungs": {"a": 1.0, "b": 0.0}},
+    "two_gaps": {"parts": {"a": (1.0, 2.0), "b": (0.0, 0.0)}},
+    "seconds": {"times": {"a": 1.0, "b": 0.0}},
+}  # fmt: skip
+
+
+DRAWN = ("float32", "Fortran", "reversed", "strided", "read-only")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_draw_the_same_numbers_in_every_form_and_leave_them_as_they_are(name):
+    good = FIGURES[name]
+    arrays = [k for k, v in good.items() if isinstance(v, np.ndarray)]
+    spoiled = [(k, kind) for k in arrays for kind in DRAWN]
+    for argument, kind in [(None, "as it is"), *spoiled[:: 2 if name == "simplex" else 1]]:
+        options = dict(good)
+        if argument is not None:
+            options[argument] = FORMS[kind](np.array(good[argument]))
+        before = {k: copied(v) for k, v in options.items()}
+        with plt.rc_context():
+            getattr(figures, name)(
+                plt.figure().add_subplot(), **options
+            ).figure.draw_without_rendering()
+        plt.close("all")
+        assert all(unchanged(before[k], options[k]) for k in options), f"{argument} = {kind}"
+
+
+@pytest.mark.parametrize("alt", ["plot", "", None, 3])
+def test_a_picture_wants_words_for_who_does_not_see_it(alt):
+    with pytest.raises((ValueError, TypeError), match=f"alt is {alt!r}"):
+        figures.show(figures.new()[0], alt=alt)
+    plt.close("all")

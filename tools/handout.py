@@ -10,6 +10,7 @@ nbgrader tells them apart (its schema 3); the check is locked, and its last valu
 
 import ast
 import copy
+import itertools
 import re
 import shutil
 
@@ -105,9 +106,10 @@ def answers(solutions: NotebookNode) -> dict[str, tuple[str, str, list]]:
 
 
 def setup(solutions: NotebookNode) -> str:
-    """Return what the solutions import."""
-    cells = [c for c in solutions.cells if c.cell_type == "code" and not course.tags(c)]
-    return "\n".join(c.source for c in cells)
+    """Return what the solutions import: the code before the first of them."""
+    code = [c for c in solutions.cells if c.cell_type == "code"]
+    first = itertools.takewhile(lambda cell: "solution" not in course.tags(cell), code)
+    return "\n".join(cell.source for cell in first if not course.tags(cell))
 
 
 def teacher(chapter: NotebookNode, solutions: NotebookNode) -> NotebookNode:

@@ -32,13 +32,13 @@ def iwae(rows: Rows, options) -> None:
         else "images of statically binarised MNIST"
     )
     if small:
-        x, held_out, test = x[:500], held_out[:50], test[:20]
+        x, held_out, test = x[:200], held_out[:20], test[:10]
     rows.say("data: training, validation, test", "bundled" if grey else "static bits", what)
     vae = VAE.dense(D, K, HIDDEN, rng=0, activation="tanh")
     bound = pieces(vae, x, held_out[:HELD_OUT], grey, options, rows)
     rows.measure("bound on validation data", bound, "nats", remark="weights are those of the best")
     vae.to(options.device)
-    score(rows, vae, test, 50 if small else 5000, grey)
+    score(rows, vae, test, 20 if small else 5000, grey)
     active = int(evaluation.active_units(vae, test).sum())
     rows.measure("factors that are active", active, f"of {K}")
     training.save(vae.cpu(), options.out / "iwae.lfm")

@@ -7,6 +7,7 @@ WORKERS ?= 2
 FLOOR_BUT ?=
 KERNELS ?=
 TRAIN ?=
+DATA ?=
 
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -21,7 +22,7 @@ export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help course test test-package test-notebooks test-browser test-floor test-kernels lint
-.PHONY: format refresh site slides handout bench clean
+.PHONY: format refresh site slides handout bench gpu clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -81,6 +82,10 @@ refresh: $(READY) ## Re-execute the notebooks in place
 
 bench: $(BENCH_READY) ## Time the package against its peers, one thread (20 minutes)
 	$(BIN)/python benchmarks/report.py $(ONLY)
+
+gpu: export LFM_GPU := 1
+gpu: $(READY) ## Try and time training on a GPU (10 minutes); DATA=FOLDER of binarised MNIST
+	$(BIN)/python benchmarks/gpu.py $(if $(DATA),--data $(DATA))
 
 clean: ## Remove the environment and every cache
 	rm -rf $(VENV) build tools/node_modules *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -43,12 +43,19 @@ def thin_products(n: int, d: int, k: int) -> float:
     return times * n / size
 
 
+def figure(value: float, unit: str) -> str:
+    return f"{value:,.0f} {unit}".strip() if abs(value) >= 1000 else f"{value:.3g} {unit}".strip()
+
+
+def aim(least: float | None, most: float | None) -> str:
+    """Return a goal in signs; none is the empty string."""
+    return "" if least is most is None else f"≥ {least:.3g}" if most is None else f"≤ {most:.3g}"
+
+
 def note(case: str, what: str, value: float, unit: str, *, least=None, most=None) -> None:
     """Print one figure and whether it reaches its goal; `make bench` writes it down too."""
-    goal = "" if least is most is None else f"≥ {least:.3g}" if most is None else f"≤ {most:.3g}"
+    goal, measured = aim(least, most), figure(value, unit)
     met = bool((least is None or value >= least) and (most is None or value <= most))
-    figure = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-    measured = f"{figure} {unit}".strip()
     row = {"case": case, "what": what, "value": measured, "goal": goal, "met": met}
     print(f"{case} · {what}: {measured}", *([f"({goal}: {met})"] if goal else []), flush=True)
     if path := os.environ.get("LFM_BENCH_ROWS"):

@@ -3,7 +3,7 @@
 Run it with `make bench`: one thread, rounds interleaved, medians. Each way trains the same network
 on the same bytes, batch 128, and is charged for an epoch of 60,000. Goals: 2.2 times as fast as the
 usual loop over a DataLoader, 1.4 times as pythae, 2.5 times as pyro; .65 of the speed of the bare
-products at batch 128 and .85 at 1024. On a GPU: 5 times as fast as the same steps without a graph.
+products at batch 128 and .85 at 1024. On a GPU `make gpu` measures the same network.
 """
 
 import logging
@@ -12,12 +12,11 @@ import warnings
 
 import numpy as np
 import torch
-from common import note, note_times, seconds
+from common import note_times, seconds
 from PIL import Image
 from torch import nn
 
 from lfm import training
-from lfm.scale import graphs
 from lfm.vae import VAE
 
 N, D, H, K, BATCH = 12_800, 784, 400, 20, 128
@@ -89,9 +88,9 @@ class Pixels(torch.utils.data.Dataset):
         return pixels.to(torch.float32).div(255), 0
 
 
-def data_loader(x):
+def data_loader(x, device="cpu"):
     """The usual loop: a DataLoader that shuffles, Adam as it comes, the loss read at every step."""
-    model = Plain()
+    model = Plain().to(device)
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
     loader = torch.utils.data.DataLoader(Pixels(x), batch_size=BATCH, shuffle=True)
 
@@ -99,7 +98,7 @@ def data_loader(x):
         total = 0.0
         for batch, _ in loader:
             optimiser.zero_grad()
-            batch = batch.view(-1, D)
+            batch = batch.view(-1, D).to(device)
             decoded, mean, log_var = model(batch)
             loss = nn.functional.binary_cross_entropy(decoded, batch, reduction="sum")
             loss = loss - 0.5 * (1 + log_var - mean.pow(2) - log_var.exp()).sum()
@@ -208,24 +207,8 @@ def side_by_side():
     note_times(f"{case}1024", big, "s", its_products=0.85)
 
 
-def on_a_gpu():
-    if not torch.cuda.is_available():
-        print("VAE on a GPU: not measured, there is none")
-        return
-    x = images(60_000)
-    replayed = ours(x, device="cuda")
-    recorded, graphs.recorded = graphs.recorded, lambda run: run.one_step
-    eager = ours(x, device="cuda")
-    graphs.recorded = recorded
-    steps = len(x) // BATCH
-    case = f"VAE {D}-{H}-{K}, batch {BATCH}, on one {torch.cuda.get_device_name()}"
-    note(case, "lfm, a step", 1e6 * replayed / steps, "µs")
-    note(case, "eager over replayed", eager / replayed, "×", least=5)
-
-
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         side_by_side()
-    on_a_gpu()

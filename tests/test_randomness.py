@@ -7,7 +7,6 @@ import torch
 from lfm.engine import randomness, validate
 
 CPU = torch.device("cpu")
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
 
 @pytest.fixture(autouse=True)
@@ -74,7 +73,7 @@ def test_what_was_got_is_put_back():
         randomness.put(CPU, [])
 
 
-@needs_gpu
+@pytest.mark.gpu
 def test_the_same_on_a_gpu():
     gpu = torch.device("cuda")
     states = randomness.get(gpu)

@@ -109,7 +109,7 @@ def test_bfloat16_is_of_the_products_alone(encoder, decoder):
     assert ends[1] == pytest.approx(ends[0], abs=0.05)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+@pytest.mark.gpu
 @pytest.mark.parametrize("bfloat16", [False, True])
 def test_a_gpu_trains_to_the_same_bound(bfloat16):
     ends = []

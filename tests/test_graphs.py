@@ -69,6 +69,7 @@ class EmulatedCuda:
         pass
 
     def register_generator_state(self, generator):
+        self.generator = generator
         warnings.warn("it finds them by itself now", FutureWarning, stacklevel=1)
 
     @contextmanager
@@ -81,6 +82,8 @@ class EmulatedCuda:
     def graph(self, graph):
         self.current = graph
         yield
+        if not hasattr(graph, "generator"):
+            warnings.warn("The CUDA Graph is empty", UserWarning, stacklevel=1)
         raise RuntimeError("operation not permitted when stream is capturing")
 
 

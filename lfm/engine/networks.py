@@ -16,6 +16,8 @@ from lfm.engine.signatures import Check
 
 Tensor = torch.Tensor
 
+# What a CPU says in a plain RuntimeError.
+NO_MEMORY = "allocate memory"
 # RuntimeErrors that say nothing of what was asked for: too little memory, or a GPU that failed.
 MACHINE_FAILED = tuple(
     getattr(torch, name)
@@ -101,9 +103,9 @@ def rehearse(vae: nn.Module, x: Tensor) -> None:
     try:
         with evaluating(vae):
             vae.lower_bound(one, eps)
-    except MACHINE_FAILED:
-        raise
     except RuntimeError as error:
+        if isinstance(error, MACHINE_FAILED) or NO_MEMORY in str(error):
+            raise
         raise ValueError(
             f"x has {x.shape[1]} columns, which these networks do not take: {error}"
         ) from None
@@ -170,5 +172,5 @@ def copied(state):
 
 def out_of_memory(error: RuntimeError, name: str) -> None:
     """End the process with one line where an error says that there is too little memory."""
-    if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
+    if isinstance(error, torch.OutOfMemoryError) or NO_MEMORY in str(error):
         raise SystemExit(f"{name}: the networks need more memory than there is") from None

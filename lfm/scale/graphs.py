@@ -69,8 +69,10 @@ def _record(run: Run) -> Callable[[], Tensor]:
 def _free_generators(run: Run) -> None:
     """Make generators usable again: up to torch 2.12 a failed recording leaves them recording."""
     run.generator, here = torch.Generator(run.device), torch.cuda.current_stream()
-    with suppress(RuntimeError), torch.cuda.graph(torch.cuda.CUDAGraph()):
-        pass  # the end of an empty recording frees torch's own generator
+    with warnings.catch_warnings(), suppress(RuntimeError):
+        warnings.simplefilter("ignore")  # torch says that the recording is empty
+        with torch.cuda.graph(torch.cuda.CUDAGraph()):
+            pass  # its end frees torch's own generator
     torch.cuda.set_stream(here)
 
 

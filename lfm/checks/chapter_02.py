@@ -8,6 +8,7 @@ from lfm.checks.exercise import Exercise
 from lfm.toy import TwoBells
 
 ITERATIONS = 20
+FAR = (20.0, None, 20.0, 45.0, -45.0)  # where the far datum lies, times the sign of θ
 
 inference_step = Exercise(
     "inference-step",
@@ -19,8 +20,8 @@ inference_step = Exercise(
 
 @inference_step.draw
 def bells(rng):
-    # At -45 both densities are 0 in floating point; at 20 the bell at 0 has no share at all.
-    far = (20.0, None, 20.0, -45.0, 20.0)[rng.integers(5)]
+    # At ±45 both densities are 0 in floating point; at 20 the bell at 0 has no share at all.
+    far = FAR[rng.integers(5)]
     theta = rng.uniform(0.5, 4)
     x, start = TwoBells(theta).sample(20, rng=rng)[0][:, 0], float(theta + rng.normal())
     if far is not None:
@@ -56,6 +57,14 @@ def all_or_nothing(x, theta):
 )
 def ratio_of_densities(x, theta):
     return norm.pdf(x - theta) / (norm.pdf(x) + norm.pdf(x - theta))
+
+
+@inference_step.mistake(
+    "right near the bells, but where both densities underflow this takes r for 0, and it may be 1: "
+    "start from the log odds"
+)
+def ratio_or_zero(x, theta):
+    return np.nan_to_num(ratio_of_densities(x, theta))
 
 
 @inference_step.mistake("these are the log odds; wanted is the probability, 1/(1 + exp(-log odds))")
@@ -177,6 +186,31 @@ def zero_times_log_of_zero(x, theta):
     return _trace(x, theta, product=lambda p, q: p * np.log(q))
 
 
+@loop_of_bells.mistake(
+    "far from both bells the ratio of their densities is 0/0: compute r from the log odds"
+)
+def trace_by_densities(x, theta):
+    return _trace(x, theta, infer=ratio_of_densities)
+
+
+@loop_of_bells.mistake("each r is all or nothing; inference takes the posterior, a probability")
+def trace_by_hard_choice(x, theta):
+    return _trace(x, theta, infer=all_or_nothing)
+
+
+@loop_of_bells.mistake(
+    "the bell at 0 is missing from L: its term, weighted with 1 - r, has no θ in it but is no less "
+    "a part of the sum"
+)
+def moving_bell_alone(x, theta):
+    return _trace(x, theta, still=0.0)
+
+
+@loop_of_bells.mistake("the two columns of L are interchanged: inference comes first")
+def columns_interchanged(x, theta):
+    return _trace(x, theta)[:, [0, 2, 1]]
+
+
 @loop_of_bells.mistake("the learning step divides by N; a weighted mean is divided by Σ r")
 def loop_divided_by_n(x, theta):
     return _trace(x, theta, total=lambda r: len(r))
@@ -188,16 +222,29 @@ def bound_per_datum(x, theta):
 
 
 def _trace(
-    x, theta, *, late=False, renew=True, entropy=1.0, product=xlogy, total=np.sum
+    x,
+    theta,
+    *,
+    late=False,
+    renew=True,
+    entropy=1.0,
+    product=xlogy,
+    total=np.sum,
+    infer=responsibility,
+    still=1.0,
 ) -> np.ndarray:
     """Return rows of θ, L after inference and L after learning; the options are mistakes."""
-    rows, r = [], responsibility(x, theta)
+    rows, r = [], infer(x, theta)
     for _ in range(ITERATIONS):
-        r = responsibility(x, theta) if renew else r
+        r = infer(x, theta) if renew else r
         h = -entropy * (product(r, r) + product(1 - r, 1 - r)).sum()
         new = (r * x).sum() / total(r)
         bounds = [
-            ((1 - r) * norm.logpdf(x) + r * norm.logpdf(x - t) + np.log(0.5)).sum() + h
+            (
+                still * (1 - r) * (norm.logpdf(x) + np.log(0.5))
+                + r * (norm.logpdf(x - t) + np.log(0.5))
+            ).sum()
+            + h
             for t in (theta, new)
         ]
         rows.append([new if late else theta, *bounds])
@@ -223,6 +270,8 @@ def coins(rng):
     flips = int(rng.choice([10, 25, 3000]))  # 3000: rows lie thousands of nats down
     pi, n = rng.dirichlet([5.0, 5.0, 5.0]), 1 if rng.integers(4) == 0 else 30
     heads = rng.binomial(flips, rho[rng.choice(3, size=n)])
+    if n == 1:
+        heads, flips = np.array([0]), 10  # every ρ becomes 0, the edge of what is allowed
     return heads, flips, pi, start + rng.uniform(-0.04, 0.04, 3)
 
 
@@ -275,11 +324,33 @@ def coefficient_forgotten(heads, flips, pi, rho):
 
 
 @loop_of_coins.mistake(
-    "with many flips all three joints of a datum underflow to 0: compute ln p(x, z) and take the "
-    "row's largest value out before exp"
+    "with many flips all three joints of a datum underflow to 0, and the binomial coefficient "
+    "overflows: take ln p(x, z) from `binom.logpmf`, and each row's largest out before exp"
 )
 def coins_by_plain_exponentials(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, plain=True)
+
+
+@loop_of_coins.mistake(
+    "an r can be 0, and then r · ln r is 0 · ln 0, which the computer calls NaN; the term is 0"
+)
+def coins_zero_times_log_of_zero(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho)
+    found[:, 6] = [_bound_by_parts(heads, flips, row[:3], row[3:6]) for row in found]
+    return found
+
+
+@loop_of_coins.mistake(
+    "a ρ can become 0 or 1, and then x ln ρ is 0 · ln 0, which the computer calls NaN; the term is "
+    "0, as `xlogy` and `binom.logpmf` know"
+)
+def coins_at_the_edge(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, log_p=_without_xlogy)
+
+
+@loop_of_coins.mistake("each r is all or nothing; inference takes the posterior, a probability")
+def coins_by_hard_choice(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, hard=True)
 
 
 @loop_of_coins.mistake("L is the mean over the data; wanted is the sum")
@@ -299,18 +370,34 @@ def _coins(
     renew=True,
     plain=False,
     prior=True,
+    hard=False,
+    log_p=binom.logpmf,
 ) -> np.ndarray:
     """Return rows of π, ρ and L after inference; the options are mistakes."""
     rows, r = [], None
     for _ in range(n):
-        table = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)  # (N, 3)
-        log_p = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
+        table = np.log(pi) + log_p(heads[:, None], flips, rho)  # (N, 3)
+        total = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
         if renew or r is None:
-            r = np.exp(table - log_p[:, None]) if prior else softmax(table - np.log(pi), axis=1)
-        rows.append([*pi, *rho, log_p.sum()])
+            r = np.exp(table - total[:, None]) if prior else softmax(table - np.log(pi), axis=1)
+            r = np.eye(3)[r.argmax(axis=1)] if hard else r
+        rows.append([*pi, *rho, total.sum()])
         pi = pi if keep_pi else r.mean(axis=0)
         rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))
     return np.array(rows)
+
+
+def _bound_by_parts(heads, flips, pi, rho) -> float:
+    """Return Σ r (ln p(x, z) - ln r), NaN where an r is 0."""
+    table = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)
+    r = softmax(table, axis=1)
+    return (r * (table - np.log(r))).sum()
+
+
+def _without_xlogy(heads, flips, rho) -> np.ndarray:
+    """Return the log of the binomial, NaN where ρ is 0 or 1."""
+    coefficient = binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)
+    return coefficient + heads * np.log(rho) + (flips - heads) * np.log(1 - rho)
 
 
 fisher_gradient = Exercise(
@@ -340,6 +427,14 @@ def all_count_wholly(x, theta):
 )
 def slope_by_densities(x, theta):
     return float((ratio_of_densities(x, theta) * (x - theta)).sum())
+
+
+@fisher_gradient.mistake(
+    "right near the bells, but far from both of them r is 0/0, and leaving such a datum out loses "
+    "its x - θ where r is 1: compute r from the log odds"
+)
+def slope_without_the_far(x, theta):
+    return float((ratio_or_zero(x, theta) * (x - theta)).sum())
 
 
 @fisher_gradient.mistake("this averages over bell 0; θ stands in bell 1, whose share is r")

@@ -41,7 +41,10 @@ def weights_not_counted(k, d):
     return k * d + k * d * (d + 1) // 2
 
 
-@number_of_parameters.mistake("the means are missing: D numbers for each component")
+@number_of_parameters.mistake(
+    "the means are missing: D numbers for each component; or the covariances were counted without"
+    " their diagonal: D(D+1)/2 numbers, not D(D-1)/2"
+)
 def means_not_counted(k, d):
     return k - 1 + k * d * (d + 1) // 2
 
@@ -145,6 +148,30 @@ def normalised_over_data(x, pi, mu, Sigma):
 def plain_exponentials(x, pi, mu, Sigma):
     p = np.exp(log_joint(x, pi, mu, Sigma))
     return p / p.sum(axis=-1, keepdims=True)
+
+
+@responsibilities.mistake(
+    "the far rows were patched with equal shares, not computed: stay in the log domain and subtract"
+    " each row's largest log"
+)
+def far_rows_equal(x, pi, mu, Sigma):
+    p = np.maximum(np.exp(log_joint(x, pi, mu, Sigma)), 1e-300)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@responsibilities.mistake(
+    "the far rows were patched with the weights π, not computed: stay in the log domain and"
+    " subtract each row's largest log"
+)
+def far_rows_weights(x, pi, mu, Sigma):
+    p = np.exp(log_joint(x, pi, mu, Sigma))
+    total = p.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, p / np.where(total > 0, total, 1.0), pi)
+
+
+@responsibilities.mistake("the ½ before the squared distance is missing")
+def half_forgotten(x, pi, mu, Sigma):
+    return bound.posterior(log_joint(x, pi, mu, Sigma, inverse=lambda S: 2 * np.linalg.inv(S)))
 
 
 @responsibilities.mistake("the determinant has lost its square root: it is ½ ln|Σ|")
@@ -301,7 +328,10 @@ def exponent_forgotten(S, n, dof, Psi):
     return (S + Psi) / (n + dof)
 
 
-@map_covariance.mistake("this is the posterior's mean; the maximum divides by N_k + ν + D + 1")
+@map_covariance.mistake(
+    "this is the posterior's mean, or the maximum of the density of Λ = Σ⁻¹; the maximum of the"
+    " density of Σ divides by N_k + ν + D + 1"
+)
 def mean_of_the_posterior(S, n, dof, Psi):
     return (S + Psi) / (n + dof - len(S) - 1)
 
@@ -359,6 +389,22 @@ def empty_is_nan(x, centres):
 )
 def empty_is_zero(x, centres):
     return rounds(x, centres, empty=0.0)
+
+
+@k_means_centres.mistake(
+    "a centre without data was moved to a datum; where no datum is assigned, it stays where it is"
+)
+def empty_is_a_datum(x, centres):
+    return rounds(x, centres, empty=x[0])
+
+
+@k_means_centres.mistake(
+    "a centre without data was moved to the farthest datum; where no datum is assigned, it stays"
+    " where it is"
+)
+def empty_is_the_farthest(x, centres):
+    squares = ((x[:, None] - centres) ** 2).sum(axis=-1).min(axis=1)
+    return rounds(x, centres, empty=x[squares.argmax()])
 
 
 @k_means_centres.mistake("each datum went to its farthest centre: wanted is the smallest distance")

@@ -454,7 +454,7 @@ NOT_SPOILED = {
         "factor_analysis.FactorStats", "gaussian_mixture.MixtureStats",
         "gradients.Estimate", "gradients.Gradient", "toy.TwoBellsStats", "training.Trace",
         "variational_bayes.GaussianStats", "figures.Picture", "figures.new", "figures.show",
-        "figures.describe",
+        "figures.describe", "figures.row_names",
     ],
     INNER: [
         "distributions.InverseWishart.update", "em.Stats.sums", "em.CentredStats",

@@ -26,7 +26,6 @@ FIGURES = {
     },
     "staircase": {"steps": STEPS},
     "plate_diagram": {"prior": False},
-    "row_names": {"names": list("ab")},
     "histogram": {"x": X[:, 0].copy()},
     "ellipse": {"mean": np.zeros(2), "cov": EYE},
     "mixture": {"x": X, "model": MIXTURE, "probs": np.full((12, 2), 0.5)},

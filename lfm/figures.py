@@ -245,8 +245,8 @@ def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
     if len(q) <= 5:
         for z, (ratio, weight) in enumerate(zip(ratios, q, strict=True)):
             ax.annotate(
-                f"$z={z}$, $q={weight:.2g}$", (ratio, np.log(ratio)), (9, -15),
-                textcoords="offset points", fontsize=9,
+                f"$z={z}$, $q={weight:.2g}$", (ratio, np.log(ratio)), (9, -16), fontsize=9,
+                textcoords="offset points", ha="left" if ratio < mean else "center",
             )  # fmt: skip
     ax.set(xlabel="$w = p(x, z) / q(z)$; $m$ is its mean under $q$", ylabel="nats")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))

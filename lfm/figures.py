@@ -237,8 +237,17 @@ def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
         ratios, np.log(ratios), s=30 + 250 * q, color=Q, zorder=3, label="$w(z)$, size $q(z)$"
     )
     ax.plot([mean, mean], [mean_log, np.log(mean)], color=GAP, lw=3, ls=":", label="gap")
-    ax.scatter(mean, np.log(mean), color="black", marker="s", zorder=4, label=r"$\ln\,E_q[w]$")
+    ax.scatter(
+        mean, np.log(mean), s=70, marker="s", fc="none", ec="black", zorder=4,
+        label=r"$\ln\,E_q[w]$",
+    )  # fmt: skip
     ax.scatter(mean, mean_log, color=BOUND, marker="D", zorder=4, label=r"$E_q[\ln w]$, the bound")
+    if len(q) <= 5:
+        for z, (ratio, weight) in enumerate(zip(ratios, q, strict=True)):
+            ax.annotate(
+                f"$z={z}$, $q={weight:.2g}$", (ratio, np.log(ratio)), (9, -16), fontsize=9,
+                textcoords="offset points", ha="left" if ratio < mean else "center",
+            )  # fmt: skip
     ax.set(xlabel="$w = p(x, z) / q(z)$; $m$ is its mean under $q$", ylabel="nats")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return ax
@@ -252,7 +261,7 @@ def decomposition(ax: Axes, bound: Array, divergence: Array, names) -> Axes:
     ax.bar(at, bound - bottom, 0.6, bottom=bottom, color=BOUND, label="bound $L$")
     ax.bar(
         at, divergence, 0.6, bottom=bound, color="white", edgecolor=GAP, hatch="///",
-        label="KL$(q\\,\\|\\,p)$",
+        label="KL$(q\\,\\|\\,$posterior$)$",
     )  # fmt: skip
     ax.axhline(total[0], color="black", label=r"$\ln p(x)$")
     ax.set_xticks(at, names)
@@ -271,7 +280,9 @@ def simplex(ax: Axes, height, *, names, best: Array, levels: int = 14) -> Axes:
     q = np.maximum(q, 0.0)  # rounding leaves -1e-16 on the edge
     xy = q @ CORNERS
     filled = ax.tricontourf(*xy.T, height(q), levels=levels, cmap="Greens")
-    ax.tricontour(*xy.T, height(q), levels=levels, colors="white", linewidths=0.5)
+    ax.tricontour(
+        *xy.T, height(q), levels=levels, colors="white", linewidths=0.5, linestyles="solid"
+    )
     ax.scatter(
         *(best @ CORNERS), color=Q, marker="*", s=200, ec="white", zorder=3, label="posterior"
     )
@@ -287,15 +298,19 @@ def simplex(ax: Axes, height, *, names, best: Array, levels: int = 14) -> Axes:
 def touches(
     ax: Axes, theta: Array, log_lik: Array, bound: Array, old: float, *, style="--"
 ) -> Axes:
-    """Draw a bound over θ with a circle where it touches ln p(X|θ), and a triangle at its top."""
-    top, known = bound.argmax(), ax.get_legend_handles_labels()[1]
+    """Draw a bound over θ: a circle where it touches ln p(X|θ), a triangle at its top.
+
+    A dotted line leads from the top straight up to ln p(X|θ).
+    """
+    top, names = bound.argmax(), ("touches", "top of $L$")
+    for artist in ax.collections:
+        if artist.get_label() in names:  # the points stand last in the legend, and once
+            artist.set_label("_again")
     ax.plot(theta, bound, style, color=BOUND, label=f"$L$, $q$ from {old:g}")
-    for x, y, color, marker, name in (
-        (old, np.interp(old, theta, log_lik), Q, "o", "touches"),
-        (theta[top], bound[top], THETA, "^", "top of $L$"),
-    ):
-        label = None if name in known else name
-        ax.scatter(x, y, color=color, marker=marker, s=60, zorder=3, label=label)
+    ax.vlines(theta[top], bound[top], log_lik[top], color=THETA, ls=":", lw=1.5)
+    points = (old, np.interp(old, theta, log_lik)), (theta[top], bound[top])
+    for (x, y), color, marker, name in zip(points, (Q, THETA), "o^", names, strict=True):
+        ax.scatter(x, y, color=color, marker=marker, s=60, zorder=3, label=name)
     return ax
 
 

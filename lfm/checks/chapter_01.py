@@ -237,6 +237,26 @@ def log_likelihood(q, t):
     return logsumexp(t, axis=-1)
 
 
+@lower_bound.mistake(
+    "this is a plain mean over the values of z; the average under q is a sum with the weights q"
+)
+def mean_over_the_values(q, t):
+    return (q * (t - _log(q))).mean(axis=-1)
+
+
+@lower_bound.mistake("the entropy here is in bits, ln p(x, z) in nats: take natural logs in both")
+def entropy_in_bits(q, t):
+    return (q * t - xlogy(q, q) / np.log(2)).sum(axis=-1)
+
+
+@lower_bound.mistake(
+    "the table was normalised to the posterior first, so ln p(x) is lost and minus the divergence "
+    "is left; the bound takes the joint as it is"
+)
+def table_normalised_first(q, t):
+    return bound.lower_bound(q, t) - logsumexp(t, axis=-1)
+
+
 @lower_bound.mistake("these are summed over all data; wanted is one number for each datum")
 def summed_over_data(q, t):
     return bound.lower_bound(q, t).sum()
@@ -273,6 +293,20 @@ def in_bits(q, p):
 
 
 @divergence.mistake(
+    "this is in logs to base 10; the course counts in nats, with natural logarithms"
+)
+def base_ten(q, p):
+    return bound.kl(q, p) / np.log(10)
+
+
+@divergence.mistake(
+    "this is the sum of both directions; wanted is one of them, with the average under q"
+)
+def both_directions(q, p):
+    return bound.kl(q, p) + bound.kl(p, q)
+
+
+@divergence.mistake(
     "terms may be negative; only their sum is not. Without the absolute value it is right"
 )
 def absolute_terms(q, p):
@@ -302,23 +336,29 @@ def terms(q, p):
 choose_q = Exercise(
     "choose-q",
     chapter="01",
-    hint="ln p(x) is the same for every q, so a smaller divergence means a larger bound.",
-    praise="and the posterior was never needed",
+    hint="ln p(x) is made up of two parts: which of them can be computed from the joint alone?",
+    praise="the largest bound has the smallest divergence; the posterior is not needed",
 )
 
 
 @choose_q.draw
 def candidates_and_scores(rng):
-    # One candidate holds zeros. Drawn again until no mistake chooses the right candidate.
+    # Two candidates hold zeros; in about half of the draws the second of them is the best one.
+    # Drawn again until the frequent mistakes choose another candidate.
+    zero_is_best = rng.integers(2) == 1
     while True:
-        scores = rng.normal(scale=2.0, size=4) - 2000.0
-        q = rng.dirichlet(np.ones(4), size=7)
-        some = rng.integers(1, 7)
-        q[some, rng.integers(4)] = 0.0
-        q[some] /= q[some].sum()
-        right, *wrong = (f(q, scores) for f in (highest_bound, *WRONG))
-        apart = divergence_turned(q, scores) != nearest_in_distance(q, scores)
-        if right > 1 and right not in wrong and apart:
+        scores = rng.normal(scale=1.5, size=4) - 2000.0
+        q = rng.dirichlet(np.ones(4), size=8)
+        some = rng.choice(np.arange(1, 8), size=2, replace=False)
+        q[some, rng.integers(4, size=2)] = 0.0
+        q[some] /= q[some].sum(axis=1, keepdims=True)
+        right = highest_bound(q, scores)
+        if right < 2 or (q[right].min() == 0) != zero_is_best:
+            continue
+        wrong = [f(q, scores) for f in (candidate_with_zeros, *ALWAYS_WRONG)]
+        wrong += [without_zeros(q, scores)] if zero_is_best else []
+        told_apart = zero_is_best or without_entropy(q, scores) != entropy_turned(q, scores)
+        if right not in wrong and told_apart:
             return q, scores
 
 
@@ -328,13 +368,17 @@ def chosen(candidates, scores):
 
 
 # Without the checks of `bound`, since a draw calls them many times.
+def _bounds(q, s):
+    return (q * s - xlogy(q, q)).sum(axis=1)
+
+
 def highest_bound(q, s):
-    return int((q * s - xlogy(q, q)).sum(axis=1).argmax())
+    return int(_bounds(q, s).argmax())
 
 
 @choose_q.mistake("this chooses the lowest bound, and so the candidate that loses most")
 def lowest_bound(q, s):
-    return int((q * s - xlogy(q, q)).sum(axis=1).argmin())
+    return int(_bounds(q, s).argmin())
 
 
 @choose_q.mistake(
@@ -342,6 +386,23 @@ def lowest_bound(q, s):
 )
 def without_entropy(q, s):
     return int((q * s).sum(axis=1).argmax())
+
+
+@choose_q.mistake("the entropy has the wrong sign: the bound is E_q[ln p(x, z)] plus -Σ q ln q")
+def entropy_turned(q, s):
+    return int((q * s + xlogy(q, q)).sum(axis=1).argmax())
+
+
+@choose_q.mistake("this takes the candidate that is most even; the scores have to count as well")
+def entropy_alone(q, s):
+    return int((-xlogy(q, q)).sum(axis=1).argmax())
+
+
+@choose_q.mistake(
+    "this takes the candidate with most weight on the largest score; all four values count"
+)
+def most_on_the_largest(q, s):
+    return int(q[:, s.argmax()].argmax())
 
 
 @choose_q.mistake("this takes the least KL(posterior‖q); what the bound loses is KL(q‖posterior)")
@@ -358,11 +419,27 @@ def nearest_in_distance(q, s):
 
 
 @choose_q.mistake(
-    "one candidate holds a 0, and 0 ln 0 is NaN in numpy: argmax then takes it for the largest. "
-    "Such a term counts as 0"
+    "this takes the least sum of |q - posterior|; the divergence asks for the ratio of "
+    "probabilities, not for their difference"
+)
+def nearest_in_variation(q, s):
+    return int(np.abs(q - softmax(s)).sum(axis=1).argmin())
+
+
+@choose_q.mistake(
+    "some candidates hold a 0, and 0 ln 0 is NaN in numpy: argmax then takes the first of them for "
+    "the largest. Such a term counts as 0"
 )
 def candidate_with_zeros(q, s):
     return int((q == 0).any(axis=1).argmax())
+
+
+@choose_q.mistake(
+    "a candidate with a 0 may be the best: KL(q‖p) is infinite where p is 0 and q is not, not "
+    "where q is 0"
+)
+def without_zeros(q, s):
+    return int(np.where((q == 0).any(axis=1), -np.inf, _bounds(q, s)).argmax())
 
 
 @choose_q.mistake(
@@ -383,11 +460,4 @@ def counted_from_one(q, s):
     return chosen(q, s) + 1
 
 
-WRONG = (
-    lowest_bound,
-    without_entropy,
-    divergence_turned,
-    nearest_in_distance,
-    candidate_with_zeros,
-    first,
-)
+ALWAYS_WRONG = (without_entropy, entropy_turned, divergence_turned, nearest_in_distance)

@@ -6,25 +6,25 @@ import numpy as np
 
 from lfm.checks.exercise import Exercise
 
-number_of_causes = Exercise(
-    "number-of-causes",
+number_of_settings = Exercise(
+    "number-of-settings",
     chapter="00",
     hint="How many settings have 1, 2, 3 switches?",
     praise="each further switch doubles the number: with K = 40 it is a million million",
 )
 
 
-@number_of_causes.draw
+@number_of_settings.draw
 def number_of_factors(rng):
     return (int(rng.integers(1, 16)),)
 
 
-@number_of_causes.reference
+@number_of_settings.reference
 def settings(k):
     return 2**k
 
 
-@number_of_causes.mistake(
+@number_of_settings.mistake(
     "2K counts the positions of the switches one by one; a setting fixes all K at once, and "
     "settings multiply"
 )
@@ -32,22 +32,34 @@ def sum_of_values(k):
     return 2 * k
 
 
-@number_of_causes.mistake("K² counts pairs of switches; each switch doubles the number of settings")
+@number_of_settings.mistake("K is the number of switches; a setting fixes all K at once")
+def switches(k):
+    return k
+
+
+@number_of_settings.mistake("this is 2 to the power K - 1: one switch is missing")
+def one_switch_missing(k):
+    return 2 ** (k - 1)
+
+
+@number_of_settings.mistake(
+    "K² counts pairs of switches; each switch doubles the number of settings"
+)
 def pairs_of_factors(k):
     return k**2
 
 
-@number_of_causes.mistake("one is missing: all switches off is a setting too")
+@number_of_settings.mistake("one is missing: all switches off is a setting too")
 def all_off_forgotten(k):
     return 2**k - 1
 
 
-@number_of_causes.mistake("in Python ^ is not a power but an exclusive or of bits; a power is **")
+@number_of_settings.mistake("in Python ^ is not a power but an exclusive or of bits; a power is **")
 def exclusive_or(k):
     return 2 ^ k
 
 
-@number_of_causes.mistake(
+@number_of_settings.mistake(
     "K! counts the orders in which the switches could stand; a setting says of each switch whether"
     " it is on"
 )
@@ -94,6 +106,16 @@ def noise_unscaled(W, mean, var, z, eps):
 )
 def noise_divided(W, mean, var, z, eps):
     return W @ z + mean + eps / np.sqrt(var)
+
+
+@ancestral_sample.mistake("the term Wz is missing: without it x does not depend on the factors")
+def factors_forgotten(W, mean, var, z, eps):
+    return mean + np.sqrt(var) * eps
+
+
+@ancestral_sample.mistake("the noise is subtracted; wanted is the mean of x given z plus the noise")
+def noise_subtracted(W, mean, var, z, eps):
+    return W @ z + mean - np.sqrt(var) * eps
 
 
 @ancestral_sample.mistake("the mean is missing")
@@ -146,6 +168,14 @@ def ratio(points, x):
     return d.max() / d.min()
 
 
+@relative_contrast.mistake(
+    "this divides by the mean distance; the contrast is relative to the nearest"
+)
+def relative_to_the_mean(points, x):
+    d = distances(points, x)
+    return (d.max() - d.min()) / d.mean()
+
+
 @relative_contrast.mistake("this is the difference of two distances; divide it by the smallest")
 def not_relative(points, x):
     return np.ptp(distances(points, x))
@@ -189,19 +219,28 @@ which_codes = Exercise(
 
 @which_codes.draw
 def sets_and_labels(rng):
-    """Draw six sets of codes of 20 faces. One of the last four is best, another second.
+    """Draw six sets of codes of 20 faces: in each the label shifts two columns, more or less.
 
-    In the best set faces of one label come in pairs with equal codes; in the second the label
-    shifts one column.
+    Each set has six pairs of equal codes; in one of the last five they are pairs of like label.
+    Drawn again until one set is best, not the first, and two measures drawn by lot from `blind`
+    prefer other sets.
     """
-    labels = rng.permutation(np.arange(20) % 2)
-    codes = rng.normal(size=(6, 20, 3))
-    best, second = 2 + rng.permutation(4)[:2]
-    for label in (0, 1):
-        pairs = np.repeat(rng.normal(size=(5, 3)), 2, axis=0)
-        codes[best, labels == label] = rng.permutation(pairs)
-    codes[second, :, 0] += labels
-    return codes, labels
+    rivals = [blind[i] for i in rng.permutation(len(blind))[:2]]
+    while True:
+        labels = rng.permutation(np.arange(20) % 2)
+        codes = rng.normal(size=(6, 20, 3))
+        codes[..., :2] += rng.uniform(0, 2, (6, 1, 2)) * labels[:, None]
+        alike = rng.integers(1, 6)
+        for i, z in enumerate(codes):
+            kinds = [np.flatnonzero(labels == k) for k in (0, 1)] if i == alike else [np.arange(20)]
+            for kind in kinds:
+                one, other = rng.permutation(kind)[: 12 // len(kinds)].reshape(2, -1)
+                z[one] = z[other]
+        counts = agreements(codes, labels)
+        best = int(counts.argmax())
+        unique = best > 0 and (counts == counts[best]).sum() == 1
+        if unique and all(rival(codes, labels) != best for rival in rivals):
+            return codes, labels
 
 
 def distances_within(codes):
@@ -225,7 +264,7 @@ def best_set(codes, labels):
 
 
 @which_codes.mistake(
-    "each face was its own nearest, so every set has the count N; leave out the face itself"
+    "each face is at distance 0 from itself and was its own nearest; leave out the face itself"
 )
 def itself_not_left_out(codes, labels):
     return int(count(distances_within(codes), labels).argmax())
@@ -268,3 +307,44 @@ def counts_of_all(codes, labels):
 @which_codes.mistake("these are faces and their farthest; wanted is the nearest")
 def farthest(codes, labels):
     return int(count(-distances_within(codes), labels).argmax())
+
+
+@which_codes.mistake("only one column was looked at; a distance takes all of them together")
+def first_column(codes, labels):
+    return best_set(codes[..., :1], labels)
+
+
+def nearest_by(codes, labels, size):
+    """Return the best set when `size` makes one distance of the differences in all columns."""
+    apart = size(np.abs(codes[:, :, None] - codes[:, None]))
+    return int(count(np.where(np.eye(len(labels), dtype=bool), np.inf, apart), labels).argmax())
+
+
+@which_codes.mistake("this is the largest difference of a column; wanted is the Euclidean distance")
+def largest_difference(codes, labels):
+    return nearest_by(codes, labels, lambda a: a.max(axis=-1))
+
+
+@which_codes.mistake("these are sums of absolute differences; wanted is the Euclidean distance")
+def sums_of_differences(codes, labels):
+    return nearest_by(codes, labels, lambda a: a.sum(axis=-1))
+
+
+@which_codes.mistake(
+    "this is the set whose faces have the nearest neighbours; the labels say whether they are right"
+)
+def nearest_neighbours(codes, labels):
+    apart = distances_within(codes) + np.where(np.eye(len(labels), dtype=bool), np.inf, 0)
+    return int(apart.min(axis=-1).mean(axis=-1).argmin())
+
+
+@which_codes.mistake(
+    "this is the smallest mean distance within a label; count the faces whose nearest has their"
+    " label"
+)
+def mean_within_a_label(codes, labels):
+    same = labels[:, None] == labels
+    return int(distances_within(codes)[:, same].mean(axis=-1).argmin())
+
+
+blind = (first_column, largest_difference, sums_of_differences, nearest_neighbours)

@@ -21,7 +21,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from tools import course
 
 OUT = course.BUILD / "handout"
-POINTS = {"easy": 1, "middling": 2, "hard": 3}
+POINTS = {"easy": 1, "medium": 2, "hard": 3}
 TASKS = {"exercise", "quiz"}
 
 
@@ -88,7 +88,7 @@ def student(chapter: NotebookNode) -> NotebookNode:
         if course.tags(cell) & TASKS:
             made.cells += task_cells(cell, points if "exercise" in course.tags(cell) else 1)
         else:
-            cell.source = re.sub(r"\s*Solutions stand in \[[^\]]*\]\([^)]*\)\.", "", cell.source)
+            cell.source = re.sub(r"\s*Solutions are in the \[[^\]]*\]\([^)]*\)\.", "", cell.source)
             made.cells.append(cell)
     return made
 

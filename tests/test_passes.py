@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import test_contract as contract
+from batches import MIXTURE, X, spoiled
 
 from lfm import data, em
 from lfm.distributions import LinearGaussian
@@ -13,8 +14,6 @@ from lfm.engine.values import Deferred
 from lfm.factor_analysis import FactorAnalysis
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.variational_em import BinaryFactors
-
-X = np.random.default_rng(0).normal(size=(40, 2))
 
 
 class Halves:
@@ -164,9 +163,6 @@ def test_batches_that_end_early_or_late_are_noticed():
 # ------------------------------------------------------------------ in use
 
 
-MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
-
-
 class Again:
     """Batches made anew each time they are read."""
 
@@ -269,12 +265,6 @@ def test_total_stands_between_expectation_and_learning():
     assert step.bound == pytest.approx(whole.bound, rel=1e-13)
     with pytest.raises(TypeError, match="total is 3; wanted a function of statistics"):
         em.fit(MIXTURE, X, total=3)
-
-
-def spoiled(value):
-    x = X.copy()
-    x[3, 1] = value
-    return x
 
 
 ONCE = "x is an iterator, which can be read only once.*data.Shards.*scale.online"

@@ -5,21 +5,12 @@ import os
 import numpy as np
 import pytest
 import torch
+from batches import MIXTURE, X, spoiled
 from damage import HEADERS, TIMES, damaged, good_file, npy, traps
 
 from lfm import data, em
-from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import shards
 from lfm.variational_em import BinaryFactors
-
-X = np.random.default_rng(0).normal(size=(40, 2))
-MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
-
-
-def spoiled(value):
-    x = X.copy()
-    x[3, 1] = value
-    return x
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.uint8])

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import test_contract as contract
+from batches import MIXTURE, X, spoiled
 
 from lfm import data, em
 from lfm.distributions import InverseWishart
@@ -16,17 +17,9 @@ from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import online
 
 ROOT = Path(__file__).parent.parent
-X = np.random.default_rng(0).normal(size=(40, 2))
-MIXTURE = GaussianMixture([0.4, 0.6], [[0, 0], [1, 1]], [np.eye(2), 2 * np.eye(2)])
 
 
 # ------------------------------------------------------------------ batches for EM
-
-
-def spoiled(value):
-    x = X.copy()
-    x[3, 1] = value
-    return x
 
 
 MEMORY = """

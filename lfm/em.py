@@ -50,6 +50,8 @@ class Stats:
         """Return the statistics of data of which each counts `weight` times."""
         return replace(self, **{name: weight * value for name, value in self.sums().items()})
 
+    __rmul__ = __mul__
+
     def sums(self) -> dict[str, Any]:
         """Return the fields that are sums over data."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -100,9 +102,13 @@ class OptionalParts(Protocol):
     """What a model may have besides; the loop uses it where it is there."""
 
     needs_q: bool  # whether `infer` goes on from the old q (True where a model does not say)
+    exact_inference: bool  # whether `infer` returns the posterior itself (False where not said)
 
     def infer_and_expect(self, x: Array) -> Stats:
-        """Return `expect(x, infer(x))` in one pass over x that never holds q whole."""
+        """Return `expect(x, infer(x))` in one pass over x that never holds q whole.
+
+        Where a model has it and does not need q, the loop runs it, and `infer` when q is read.
+        """
 
     def summarise(self, x: Array) -> Any:
         """Return sums that say all of x that the model asks for; `+` joins those of batches.
@@ -195,9 +201,10 @@ def fit(
     """Alternate inference and learning until the bound rises by less than `tol` nats per datum.
 
     x (N, D), or batches of it; `batch_size` and `total` as in `steps`. Makes at most `max_iter`
-    learning steps and ends with inference, so that the model and q belong together; `progress` as
-    in `progress.bar`. Eq. ascent: `bounds` never falls. Near a maximum with one parameter each
-    iteration leaves the share of the error that Eq. rate names. Raises what `steps` raises.
+    learning steps and ends with inference, so that the model and q belong together; `converged`
+    says whether it stopped before. `progress` as in `progress.bar`. Eq. ascent: `bounds` never
+    falls. Near a maximum with one parameter each iteration leaves the share of the error that
+    Eq. rate names. Raises what `steps` raises.
     """
     bounds, converged = [], False
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)

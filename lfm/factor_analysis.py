@@ -93,7 +93,7 @@ class FactorAnalysis:
     mean: Array = array("D")  # μ
     noise: Array = positive("D")  # the diagonal of Ψ, variances
     isotropic: bool = switch(False)
-    needs_q = False  # the posterior is exact
+    needs_q, exact_inference = False, True  # `infer` returns the posterior
 
     def _check(self):
         if self.isotropic and np.ptp(self.noise) > 1e-12 * self.noise.max():

@@ -87,7 +87,7 @@ class GaussianMixture:
     means: Array = array("K", "D")  # μ
     covs: Array = covariances("K", "D", "D")  # Σ
     prior: InverseWishart | None = instance(InverseWishart, optional=True)
-    needs_q = False  # `infer` does not start from an old q: the posterior is exact
+    needs_q, exact_inference = False, True  # `infer` returns the posterior
 
     def _check(self):
         _check_prior(self.prior, self.means.shape[1])
@@ -131,7 +131,7 @@ class GaussianMixture:
     def infer_and_expect(self, x: Rows) -> MixtureStats:
         """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole."""
         psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
-        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, psi))
+        return MixtureStats(len(x), *self._joint.posterior_sums(x, psi))
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
@@ -155,13 +155,13 @@ class GaussianMixture:
         Eq. sufficient-statistics: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q] needs no
         data. After exact inference L = ln p(X | θ).
         """
-        S, joint = stats.scatter(self.means), self._log_joint
+        S, joint = stats.scatter(self.means), self._joint
         expected = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # of ln p(X, Z | θ)
         return float(expected + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: more for thin covariances."""
-        return stats.rounding(self.means, self._log_joint.precs)
+        return stats.rounding(self.means, self._joint.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
@@ -169,17 +169,19 @@ class GaussianMixture:
 
     def log_joint(self, x: Data) -> Array:
         """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
-        return self._log_joint.of(x)
+        return self._joint.of(x)
 
     def log_prob(self, x: Data) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
-        return self._log_joint.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
+        return self._joint.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
 
     def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z] + np.einsum("nij,nj->ni", self._log_joint.chols[z], noise)
+        x = self.means[z]
+        for k, chol in enumerate(self._joint.chols):
+            x[z == k] += noise[z == k] @ chol.T
         return x, z
 
     @cached_property
@@ -187,7 +189,7 @@ class GaussianMixture:
         return float(self.prior.log_prob(self.covs).sum())
 
     @cached_property
-    def _log_joint(self) -> Quadratic:
+    def _joint(self) -> Quadratic:
         """ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), as a function of x; Σ_k = L_k L_kᵀ.
 
         |Σ_k| is the squared product of the diagonal of L_k. A weight of 0 gives r = 0.

@@ -32,7 +32,7 @@ class TwoBells:
     """p(x | θ) = ½ N(x; 0, 1) + ½ N(x; θ, 1)."""
 
     theta: float = number()
-    needs_q = False  # the posterior is exact
+    needs_q, exact_inference = False, True  # `infer` returns the posterior
 
     @classmethod
     def init(cls, x: Column, n_components: int = 2, *, rng: Rng) -> "TwoBells":

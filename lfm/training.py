@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import torch
 
 from lfm.engine import networks, optimisers, randomness, validate
-from lfm.engine.networks import check_weights, evaluating, modes_kept, out_of_memory
+from lfm.engine.networks import evaluating, modes_kept
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.signatures import Amount, Switch, Whole, checked
 from lfm.vae import VAE
@@ -27,9 +27,7 @@ __all__ = [
     "Trace",
     "TrainingDiverged",
     "announce",
-    "check_weights",
     "load",
-    "out_of_memory",
     "save",
     "train",
 ]
@@ -86,11 +84,12 @@ def train(
     in the middle of an epoch if need be. `progress` as in `progress.bar`: a bar that says how far
     it is, and on which device.
 
-    With `checkpoint`, a file, the whole state is saved after every epoch, and a run that finds it
-    goes on from there to the weights it would have had. Ctrl-C leaves the weights of the last step
-    in `vae`. Raises `TrainingDiverged` where the loss is NaN or explodes, `ValueError` for bad
-    arguments or a checkpoint of another run (other data, networks, or options but `epochs` and
-    `steps`), and `OSError`, before anything is trained, where the checkpoint cannot be written.
+    With `checkpoint`, a file, the whole state is saved after every epoch that `steps` does not cut
+    short, and a run that finds it goes on from there to the weights it would have had. Ctrl-C
+    leaves the weights of the last step in `vae`. Raises `TrainingDiverged` where the loss is NaN or
+    explodes, `ValueError` for bad arguments or a checkpoint of another run (other data, networks,
+    or options but `epochs` and `steps`), and `OSError`, before anything is trained, where the
+    checkpoint cannot be written.
     """
     home = next(validate.kind(vae, "vae", VAE).parameters()).device
     with modes_kept(vae):
@@ -165,6 +164,7 @@ class Run:
         self.optimiser = torch.optim.Adam(
             vae.parameters(), lr=self.lr, fused=True, capturable=self.replays
         )
+        self.optimiser.zero_grad()  # gradients that the caller left are no part of the run
         self.terms = vae.terms  # what the step differentiates
         self.per_epoch = len(self.x) // self.batch_size
         self.rows = torch.zeros(self.batch_size, dtype=torch.long, device=self.device)
@@ -182,8 +182,7 @@ class Run:
         half = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
         with half if self.bfloat16 else nullcontext():
             explained, divergence = (term.mean() for term in self.terms(x, eps))
-        loss = self.vae.beta * divergence - explained
-        loss.backward()
+        self.vae.loss_of(explained, divergence).backward()
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
         return torch.stack([explained.detach(), divergence.detach()]).float()

@@ -281,7 +281,11 @@ class VAE(TakesData):
     def loss(self, x, eps) -> Tensor:
         """Return J = -L, the mean over data in nats: what training minimises. Eq. loss."""
         explained, divergence = self.terms(x, eps)
-        return (self.beta * divergence - explained).mean()
+        return self.loss_of(explained.mean(), divergence.mean())
+
+    def loss_of(self, explained: Tensor, divergence: Tensor) -> Tensor:
+        """Return the loss for the means of the two terms; a loss of your own overrides this."""
+        return self.beta * divergence - explained
 
     def log_prob(self, x, eps) -> Tensor:
         """Return an estimate of ln p(x | θ) in nats (N,) from S weighted samples, eps (S, N, K).

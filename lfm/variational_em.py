@@ -78,6 +78,11 @@ class BinaryFactors:
         """Whether inference goes on from the old q."""
         return not self.exact
 
+    @property
+    def exact_inference(self) -> bool:
+        """Whether `infer` returns the posterior."""
+        return self.exact
+
     def infer(self, x: Rows, q: Bernoulli | Enumerated | None = None) -> Bernoulli | Enumerated:
         """Return q(Z): one sweep of coordinate ascent over the factors of each datum, from `q` on.
 

@@ -290,7 +290,8 @@ def test_samples_have_the_moments_of_their_component():
 @each_seed
 def test_k_means_agrees_with_scikit_learn_from_the_same_centres(seed):
     x, _ = random_mixture(seed, k=4, spread=2).sample(200, rng=seed)
-    start, _ = k_means(x, 4, rng=seed, max_iter=1)
+    start, labels = k_means(x, 4, rng=seed, max_iter=1)
+    assert np.array_equal(labels, np.square(x[:, None] - start).sum(axis=2).argmin(axis=1))
     theirs = KMeans(4, init=start, n_init=1, tol=0, max_iter=100).fit(x)
     centres, labels = k_means(x, 4, rng=seed)
     np.testing.assert_allclose(centres, theirs.cluster_centers_, rtol=1e-10)

@@ -43,10 +43,21 @@ class Free(Halves):
     needs_q = False
 
 
-class OnePass(Halves):
+class OnePass(Free):
     def infer_and_expect(self, x):
         self.calls.append(("both", len(x)))
         return em.Stats(len(x), float(x.sum()))
+
+
+class NeedsQ(OnePass):
+    """One whose pass could not be given the old q."""
+
+    needs_q = True
+
+
+class OwnJoint(OnePass):
+    def log_joint(self, x):
+        return x
 
 
 class OwnInfer(OnePass):
@@ -118,7 +129,8 @@ def test_one_pass_is_taken_where_it_goes_with_the_inference():
     assert way.infer(model, None) == 1
     way.expect(model, 1)
     assert model.calls == [("infer", 40, None), ("expect", 40, 1)]
-    assert not passes._in_one_pass(Halves())
+    for other in (Halves(), OwnJoint(), NeedsQ()):
+        assert not passes._in_one_pass(other)
 
 
 def test_sums_stand_for_the_data_unless_batches_are_asked_for():

@@ -287,7 +287,7 @@ class ProbsOfOne(BinaryFactors):
 class CallsItselfExact(BinaryFactors):
     """A factorised q that is said to be the posterior."""
 
-    needs_q = False
+    exact_inference = True
 
 
 class NoPriorStrength(BayesianMixture):
@@ -391,6 +391,27 @@ FAULTS = [
     (bells, Unfair, "samples", "samples have another mean than log_prob says"),
     (bells, Divides, "methods", "learn raised ZeroDivisionError"),
 ]
+
+
+class Hard(TwoBells):
+    """Inference that decides for one bell: no posterior, and it says so."""
+
+    exact_inference = False
+
+    def infer(self, x, q=None):
+        return Categorical(np.eye(2)[super().infer(x).probs.argmax(axis=1)])
+
+
+def test_a_model_without_exact_inference_is_not_asked_for_it():
+    _, x = bells(0)
+    report = str(contract(Hard(1.0), x))
+    assert "keeps what it promises" in report
+    assert "tight" in report
+
+    class Claims(Hard):
+        exact_inference = True
+
+    assert "exact inference leaves the bound" in str(contract(Claims(1.0), x))
 
 
 @pytest.mark.parametrize(("make", "kind", "promise", "words"), FAULTS)

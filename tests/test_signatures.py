@@ -27,6 +27,13 @@ from lfm.engine.values import array, frozen, instance, sums
 X = np.arange(6).reshape(3, 2)
 
 
+def test_annotations_that_are_words_are_refused():
+    names = {"checked": checked, "Count": Count}
+    code = "from __future__ import annotations\n@checked\ndef f(n: Count): ..."
+    with pytest.raises(TypeError, match="f has `from __future__ import annotations`"):
+        exec(code, names)
+
+
 @dataclass(frozen=True, eq=False)
 class Sums(Stats):
     rx: np.ndarray = sums("K", "D")

@@ -39,6 +39,33 @@ def test_it_is_adam_on_the_loss():
     np.testing.assert_allclose(trace.bound, np.reshape(bounds, (2, 6)).mean(axis=1), rtol=1e-5)
 
 
+def test_gradients_that_were_left_behind_are_no_part_of_the_run():
+    clean, dirty, frozen = gaussian(), gaussian(), gaussian()
+    for vae in (dirty, frozen):
+        vae.loss(X, np.ones((1, len(X), 2))).backward()
+    before = weights(frozen.encoder)
+    for weight in frozen.encoder.parameters():
+        weight.requires_grad_(False)
+    for vae in (clean, dirty, frozen):
+        fit(vae, epochs=1)
+    assert same(clean, dirty)
+    assert torch.equal(weights(frozen.encoder), before)
+
+
+def test_a_loss_of_ones_own_is_what_training_minimises():
+    class Warmer(VAE):
+        def loss_of(self, explained, divergence):
+            return 10 * divergence - explained
+
+    plain, beta = gaussian(), gaussian()
+    own = Warmer.dense(6, 2, (16,), rng=0, decoder=SharedGaussian)
+    beta.beta = 10.0
+    for vae in (plain, own, beta):
+        fit(vae, epochs=2)
+    assert same(own, beta)
+    assert not same(own, plain)
+
+
 @pytest.mark.parametrize("decoder", [DiagonalGaussian, FullGaussian, SharedGaussian])
 def test_the_bound_rises_and_is_the_sum_of_its_terms(decoder):
     vae = gaussian(decoder=decoder)

@@ -13,7 +13,7 @@ The loop `em.fit` runs whatever has its methods, and is right only because model
     recovery    what is fitted to samples is as good as the truth that they came from
 
 Chapter 02 derives them from the bound. What is asked depends on what a model declares. With
-`needs_q = False` inference is exact, which `tight` and `recovery` ask for. With `log_prior()` the
+`exact_inference = True` q is the posterior, as `tight` and `recovery` ask. With `log_prior()` the
 objective is ln p(X) + ln p(θ). A model with a `prior` and no `log_prior` is Bayesian: its log_prob
 is a predictive distribution, which nothing ties to the bound, and its learning may be one sweep
 over several factors, so that it is repeated until it rests. (`predictive = True` or `False` says so
@@ -140,7 +140,7 @@ class _Case:
         self.notes: list[Finding] = []
         prior = getattr(model, "prior", None) is not None
         self.predictive = getattr(model, "predictive", prior and not hasattr(model, "log_prior"))
-        self.exact = getattr(model, "needs_q", True) is False and not self.predictive
+        self.exact = getattr(model, "exact_inference", False) and not self.predictive
         self.size = sum(np.size(value) for value in probe.parameters(model).values())
 
     @cached_property
@@ -352,7 +352,9 @@ def _tight(case: _Case) -> Broken:
     if case.predictive:
         raise _Unchecked("the model is Bayesian: q of all that is unknown is not the posterior")
     if not case.exact:
-        raise _Unchecked("the model does not say, by `needs_q = False`, that inference is exact")
+        raise _Unchecked(
+            "the model does not say, by `exact_inference = True`, that q is the posterior"
+        )
     if short := [g for g in _gaps(case, ("inference",)) if not g[0] <= g[2]]:
         gap, words, _ = max(short)
         yield f"exact inference leaves the bound {gap:.3g} nats short: {words}", gap

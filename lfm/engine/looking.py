@@ -79,7 +79,7 @@ def each(vae: VAE, x, work) -> Array:
 def sound(vae: VAE, result):
     """Return what networks made of data, or say that they cannot have been made for such data."""
     if not np.isfinite(np.asarray(result)).all():
-        from lfm.training import check_weights
+        from lfm.engine.networks import check_weights
 
         check_weights(vae)
         raise ValueError("x is beyond what the networks of vae compute with; scale it to about 1")

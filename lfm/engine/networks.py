@@ -155,10 +155,12 @@ def evaluating(vae: nn.Module) -> Iterator[None]:
 def untouched(vae: nn.Module, device: torch.device) -> Iterator[None]:
     """Leave no trace in what networks count (their buffers) or draw (torch's random state)."""
     states, buffers = randomness.get(device), [(b, b.clone()) for b in vae.buffers()]
-    yield
-    randomness.put(device, states)
-    for buffer, before in buffers:
-        buffer.copy_(before)
+    try:
+        yield
+    finally:
+        randomness.put(device, states)
+        for buffer, before in buffers:
+            buffer.copy_(before)
 
 
 def copied(state):

@@ -100,7 +100,8 @@ def check_model(model) -> None:
 def _in_one_pass(model) -> bool:
     """Tell whether the model has an `infer_and_expect` that goes with its `infer` and `expect`.
 
-    A subclass that has its own `infer` inherits one that does not.
+    A subclass that has its own `infer`, or `log_joint`, inherits one that does not. A model that
+    goes on from the old q could not be given it.
     """
 
     def depth(name: str) -> float:
@@ -108,7 +109,8 @@ def _in_one_pass(model) -> bool:
         return next((i for i, c in enumerate(classes) if name in vars(c)), np.inf)
 
     both = depth("infer_and_expect")
-    return both < np.inf and both <= min(depth("infer"), depth("expect"))
+    halves = min(depth(name) for name in ("infer", "expect", "log_joint"))
+    return both < np.inf and both <= halves and not getattr(model, "needs_q", True)
 
 
 def _inferred(model, x, q):

@@ -9,6 +9,8 @@ are; all other annotations are words for the reader. In a method letters stand f
 columns of x and K for the factors as the value itself has them, N for the rows of the x that came.
 """
 
+import __future__
+
 import functools
 import inspect
 import types
@@ -86,8 +88,11 @@ def letters(kind: type) -> dict[str, tuple[str, ...]]:
 def checked(function: Callable, *, sizes_of: Callable[[Any], Sizes] = lambda _: {}) -> Callable:
     """Return a function that checks its arguments, those that are passed, before it runs.
 
-    `sizes_of` returns the sizes that are known of its first argument.
+    `sizes_of` returns the sizes that are known of its first argument. Raises `TypeError` where the
+    module of the function makes annotations words, which say nothing to check.
     """
+    if function.__code__.co_flags & __future__.annotations.compiler_flag:
+        raise TypeError(f"{function.__qualname__} has `from __future__ import annotations`")
     wants = [
         (at, name, check)
         for at, (name, p) in enumerate(inspect.signature(function).parameters.items())

@@ -395,7 +395,7 @@ CASES = {c.name: c for c in [
     case(vb.BayesianMixture.init, x=X, n_components=2, rng=0, prior=None),
     case(
         ve.BinaryFactors, loadings=[[1.0], [0.5]], mean=[0.0, 0.0], noise=1.0, probs=[0.3],
-        exact=False,
+        exact=False, groups=[(0,)],
     ),
     case(ve.BinaryFactors.init, x=X, n_factors=2, rng=0, exact=False),
 ]}  # fmt: skip
@@ -797,6 +797,14 @@ REFUSED = {
         ({"probs": [0.1, 0.2]}, V, r"probs has shape \(2,\); wanted \(1\)"),
         ({"probs": [np.nan]}, V, "probs has 1 values that are not finite"),
         ({"exact": 1}, T, "exact is 1; wanted True or False"),
+        ({"exact": True}, V, "groups are given and exact is True"),
+        ({"groups": [0]}, T, r"groups is \[0\]; wanted groups of factors by number, such as"),
+        ({"groups": None}, T, "groups is None; wanted groups of factors"),
+        ({"groups": [(0.0,)]}, T, "groups is .*; wanted groups of factors by number"),
+        ({"groups": [(True,)]}, T, "groups is .*; wanted groups of factors by number"),
+        ({"groups": [(1,)]}, V, "groups has the factor 1; wanted each of 0 to 0 at most once"),
+        ({"groups": [(0, 0)]}, V, "groups has the factor 0; wanted each of 0 to 0 at most once"),
+        ({"groups": [(-1,)]}, V, "a factor of groups is -1; wanted at least 0"),
     ],
     "variational_em.BinaryFactors.infer": OTHER_SWITCHES,
     "variational_em.BinaryFactors.expect": OTHER_SWITCHES,

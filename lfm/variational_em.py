@@ -64,7 +64,8 @@ class BinaryFactors:
 
     q is a product of Bernoullis, or with `exact` the posterior itself, by enumeration, for up to
     15 factors. Between the two, `groups` names factors that q keeps together, such as [(0, 1)];
-    all others stay by themselves. Raises `ValueError` or `TypeError` for parameters that are not
+    all others stay by themselves. With `restarts` inference looks for the best product from many
+    starts. Raises `ValueError` or `TypeError` for parameters that are not
     those of the model.
     Source: Neal and Hinton 1998; Ghahramani 1995, NIPS 7, 617-624; Saul and Jordan 1996, NIPS 8.
     """
@@ -75,11 +76,15 @@ class BinaryFactors:
     probs: Array = switches("K")  # π
     exact: bool = switch(False)
     groups: tuple = field(default=(), metadata={"check": _disjoint})
+    restarts: bool = switch(False)
 
     def _check(self):
+        if self.restarts and (self.exact or self.groups):
+            raise ValueError("restarts is True, which is for a product: without exact and groups")
         if self.exact and self.groups:
             raise ValueError("groups are given and exact is True, which keeps all factors together")
-        _check_enumerable(len(self.probs) if self.exact else max(map(len, self.groups), default=0))
+        all_states = self.exact or self.restarts
+        _check_enumerable(len(self.probs) if all_states else max(map(len, self.groups), default=0))
 
     @classmethod
     def init(cls, x: Data, n_factors: Count, *, rng: Rng, exact: bool = False) -> "BinaryFactors":
@@ -108,7 +113,8 @@ class BinaryFactors:
         going on would be a waste; and the bound rises with every update. Without a `q` to go on
         from, sweeps start from π and are repeated until none moves a probability by more than
         1e-6, 100 times at most. With `exact` it is the posterior, and `q` is not needed. With
-        `groups` the sweep goes from group to group, by Eq. structured-q.
+        `groups` the sweep goes from group to group, by Eq. structured-q. With `restarts` sweeps go
+        on until they settle, from each of the 2^K states too; each datum keeps its best end.
         """
         n, k = len(x), len(self.probs)
         if self.exact:
@@ -119,6 +125,8 @@ class BinaryFactors:
 
         def work(x, m):
             m, drive = np.array(m.T, order="C"), self._drive(x)  # (K, n)
+            if self.restarts:
+                return self._best(m, drive).T
             return (_converged(self._sweep, m, drive) if q is None else self._sweep(m, drive)).T
 
         return Bernoulli(chunks.over(work, x, start, row=len(self.mean) + 4 * k))
@@ -132,6 +140,18 @@ class BinaryFactors:
         for k, overlap in enumerate(self._overlap):
             m[k] = expit(drive[k] - overlap @ m)
         return m
+
+    def _best(self, m: Array, drive: Array) -> Array:
+        """Return the end (K, n) with the highest bound for each datum: from m, and all states."""
+        best, top = m, np.full(m.shape[1], -np.inf)
+        known = np.isfinite(drive)  # the others are on or off for certain, whatever the start
+        for start in (m, *(np.repeat(s[:, None], m.shape[1], axis=1) for s in self.states)):
+            end = _converged(self._sweep, start, drive)
+            pairs = 0.5 * np.einsum("kn,kj,jn->n", end, self._overlap, end, optimize=True)
+            fit = np.where(known, end * np.where(known, drive, 0.0), 0.0).sum(axis=0) - pairs
+            L = fit + Bernoulli(end.T).entropy()
+            best, top = np.where(top < L, end, best), np.maximum(L, top)
+        return best
 
     def expect(self, x: Data, q: Bernoulli | Enumerated) -> FactorStats:
         """Return Σ of E_q[(y, y², z, y zᵀ, z zᵀ)] and H[q]: what factor analysis needs too.

@@ -395,7 +395,7 @@ CASES = {c.name: c for c in [
     case(vb.BayesianMixture.init, x=X, n_components=2, rng=0, prior=None),
     case(
         ve.BinaryFactors, loadings=[[1.0], [0.5]], mean=[0.0, 0.0], noise=1.0, probs=[0.3],
-        exact=False, groups=[(0,)],
+        exact=False, groups=[(0,)], restarts=False,
     ),
     case(ve.BinaryFactors.init, x=X, n_factors=2, rng=0, exact=False),
 ]}  # fmt: skip
@@ -798,6 +798,8 @@ REFUSED = {
         ({"probs": [np.nan]}, V, "probs has 1 values that are not finite"),
         ({"exact": 1}, T, "exact is 1; wanted True or False"),
         ({"exact": True}, V, "groups are given and exact is True"),
+        ({"restarts": 1}, T, "restarts is 1; wanted True or False"),
+        ({"restarts": True}, V, "restarts is True, which is for a product"),
         ({"groups": [0]}, T, r"groups is \[0\]; wanted groups of factors by number, such as"),
         ({"groups": None}, T, "groups is None; wanted groups of factors"),
         ({"groups": [(0.0,)]}, T, "groups is .*; wanted groups of factors by number"),

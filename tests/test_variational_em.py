@@ -356,6 +356,40 @@ def test_a_fit_in_groups_never_falls_and_ends_where_exact_em_does_if_groups_do_n
     assert fit.model.groups == ((0, 1), (2, 3))
 
 
+@each_seed
+def test_restarts_find_the_best_product_of_two(seed):
+    """Judged by a scan of m_1 with the best m_2 for each."""
+    rng = np.random.default_rng(seed)
+    loadings = np.array([[1, 0.5], [0.5, 1], [1, 1]]) + 0.1 * rng.normal(size=(3, 2))
+    model = BinaryFactors(loadings, rng.normal(size=3), 0.1, rng.uniform(0.2, 0.4, 2))
+    x, _ = model.sample(60, rng=seed)
+    best = replace(model, restarts=True).infer(x)
+    found = bound.lower_bound(over_states(best), log_joint(model, x))
+    once = bound.lower_bound(over_states(model.infer(x)), log_joint(model, x))
+    assert (found > once - 1e-9).all()
+    assert (found > once + 0.5).any()
+    grid, (w1, w2) = np.linspace(0, 1, 401), loadings.T
+    for n, datum in enumerate(x):
+        rest = datum - model.mean - np.outer(grid, w1)
+        odds = np.log(model.probs[1] / (1 - model.probs[1])) + (rest @ w2 - w2 @ w2 / 2) / 0.1
+        q = Bernoulli(np.column_stack([grid, 1 / (1 + np.exp(-odds))]))
+        table = np.repeat(log_joint(model, datum[None]), 401, axis=0)
+        top = bound.lower_bound(over_states(q), table).max()
+        assert top - 1e-9 < found[n] + 1e-9
+        assert found[n] < top + 0.01
+
+
+@each_seed
+def test_a_fit_with_restarts_never_falls_and_starts_beside_certain_switches(seed):
+    model, x = drawn(seed, restarts=True)
+    fit = em.fit(replace(model, probs=[0.0, 0.5, 1.0]), x, max_iter=10)
+    assert fit.model.probs[0] == 0
+    assert np.isfinite(fit.bounds).all()
+    bounds = em.fit(model, x, max_iter=20).bounds
+    assert (np.diff(bounds) > -1e-9).all()
+    assert bounds[0] >= bound_of(model, x, replace(model, restarts=False).infer(x)) - 1e-9
+
+
 def test_many_factors_in_small_groups_need_no_table_of_all_states():
     model, x = drawn(0, n=30, d=5, k=18, groups=[(0, 17), (3, 4, 5)])
     q = model.infer(x)

@@ -9,6 +9,7 @@ readers who do not see all colours (Okabe and Ito 2008). A notebook ends a figur
 import base64
 import html
 import io
+import itertools
 import re
 import sys
 from dataclasses import dataclass
@@ -495,6 +496,49 @@ def joint_table(ax: Axes, table: Array, *, title: str = "") -> Axes:
         color = "white" if value > 0.6 else "black"
         ax.text(j, i, f"{value:.2f}", ha="center", va="center", color=color, fontsize=12)
     ax.set(xticks=[0, 1], yticks=[0, 1], xlabel="$z_2$", ylabel="$z_1$", title=title)
+    return ax
+
+
+def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
+    """Draw the bound of one datum over m_1, where ascent ended, and the two gaps to ln p(x)."""
+    best, right = int(np.argmax(bounds)), m.max()
+    levels = bounds[found], bounds[best], log_p
+    ax.plot(m, bounds, color=BOUND, label="bound, $m_2$ at its best")
+    ax.axhline(log_p, color="black", lw=1.5, label=r"$\ln p(x|\theta)$")
+    ax.plot(m[best], bounds[best], "*", color=BOUND, ms=14, label="best product")
+    ax.plot(m[found], bounds[found], "o", color=Q, ms=9, label="where ascent ended")
+    names = "optimiser's gap", "family's gap"
+    for i, (low, high) in enumerate(itertools.pairwise(levels)):
+        if abs(high - low) < 0.03 * (log_p - bounds.min()):
+            continue  # too small to be seen
+        at = right * (1.08 + 0.06 * i)
+        ax.plot([at, at], [low, high], color=(Q, GAP)[i], lw=6, solid_capstyle="butt")
+        text = f" {names[i]}\n {abs(high - low):.2f}"
+        ax.text(at + 0.03 * right, (low + high) / 2, text, va="center", fontsize=9)
+    ax.set(xlabel="$m_1$", xlim=(m.min() - 0.03, 1.6 * right), xticks=[0, 0.5, 1])
+    return ax
+
+
+def gaps(ax: Axes, at: Array, table: dict[str, Array], *, label: str) -> Axes:
+    """Draw several gaps in nats over a logarithmic axis."""
+    looks = ((Q, "o-"), (GAP, "s--"), (THETA, "^:"), (BOUND, "D-."))
+    for (name, values), (color, look) in zip(table.items(), looks, strict=False):
+        ax.plot(at, values, look, color=color, ms=5, label=name)
+    ax.set(xscale="log", xlabel=label, ylabel="nats per datum")
+    ax.set_xticks(at, [f"{a:g}" for a in at])
+    ax.minorticks_off()
+    ax.legend(fontsize=10)
+    return ax
+
+
+def learned(ax: Axes, fits: dict) -> Axes:
+    """Draw loadings and probabilities of several models of switches; the first is the truth."""
+    d, k = next(iter(fits.values())).loadings.shape
+    names = [f"$w_{{{i + 1}{j + 1}}}$" for j in range(k) for i in range(d)]
+    names += [rf"$\pi_{j + 1}$" for j in range(k)]
+    bars = {name: np.append(f.loadings.T.ravel(), f.probs) for name, f in fits.items()}
+    grouped_bars(ax, bars, names)
+    ax.legend(fontsize=9, ncols=len(fits), loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax
 
 

@@ -1,11 +1,12 @@
 """Variational EM: latent factors whose exact posterior is a sum over 2^K states.
 
 z_k ~ Bernoulli(π_k), x | z ~ N(W z + μ, σ²I). Factors that explain the same pixel compete, so the
-posterior of z_n does not factorise. The best q that does is found by coordinate ascent; learning
-is the regression of factor analysis. The bound rises, and stays below ln p(X).
+posterior of z_n does not factorise. A good q that does is found by coordinate ascent, which may
+stop at a local maximum; learning is the regression of factor analysis. The bound rises, and stays
+below ln p(X). Between a product and the posterior stands a q that keeps groups of factors together.
 """
 
-from dataclasses import replace
+from dataclasses import field, replace
 from functools import cached_property
 
 import numpy as np
@@ -24,7 +25,7 @@ Array = np.ndarray
 
 @frozen
 class Enumerated:
-    """The exact posterior, summed over all 2^K states: what of it is asked for."""
+    """A q made by summing over states, of all factors or of each group: what of it is asked for."""
 
     probs: Array = switches("N", "K")  # the marginals q(z_nk = 1)
     entropies: Array = array("N")  # H[q(z_n)], nats
@@ -39,13 +40,34 @@ class Enumerated:
         return self.seconds - self.probs.T @ self.probs
 
 
+def _disjoint(groups, name: str, sizes: dict[str, int]) -> tuple[tuple[int, ...], ...]:
+    """Return groups of factors as tuples of numbers from 0 to K - 1, none of them twice."""
+    k, seen = sizes["K"], set()
+    try:
+        groups = tuple(
+            tuple(validate.count(i, f"a factor of {name}", 0) for i in g) for g in groups
+        )
+    except TypeError:
+        raise TypeError(
+            f"{name} is {groups!r}; wanted groups of factors by number, such as [(0, 1)]"
+        ) from None
+    for i in (i for g in groups for i in g):
+        if i in seen or i >= k:
+            raise ValueError(f"{name} has the factor {i}; wanted each of 0 to {k - 1} at most once")
+        seen.add(i)
+    return groups
+
+
 @frozen
 class BinaryFactors:
     """p(x) = Σ_z Π_k π_k^z_k (1-π_k)^(1-z_k) N(x; W z + μ, σ²I) over 2^K states; `binary-factors`.
 
     q is a product of Bernoullis, or with `exact` the posterior itself, by enumeration, for up to
-    15 factors. Raises `ValueError` or `TypeError` for parameters that are not those of the model.
-    Source: Neal and Hinton 1998; Ghahramani 1995, NIPS 7, 617-624.
+    15 factors. Between the two, `groups` names factors that q keeps together, such as [(0, 1)];
+    all others stay by themselves. With `restarts` inference looks for the best product from many
+    starts. Raises `ValueError` or `TypeError` for parameters that are not
+    those of the model.
+    Source: Neal and Hinton 1998; Ghahramani 1995, NIPS 7, 617-624; Saul and Jordan 1996, NIPS 8.
     """
 
     loadings: Array = array("D", "K")  # W
@@ -53,10 +75,16 @@ class BinaryFactors:
     noise: float = number(low=0.0)  # σ², a variance
     probs: Array = switches("K")  # π
     exact: bool = switch(False)
+    groups: tuple = field(default=(), metadata={"check": _disjoint})
+    restarts: bool = switch(False)
 
     def _check(self):
-        if self.exact:
-            _check_enumerable(len(self.probs))
+        if self.restarts and (self.exact or self.groups):
+            raise ValueError("restarts is True, which is for a product: without exact and groups")
+        if self.exact and self.groups:
+            raise ValueError("groups are given and exact is True, which keeps all factors together")
+        all_states = self.exact or self.restarts
+        _check_enumerable(len(self.probs) if all_states else max(map(len, self.groups), default=0))
 
     @classmethod
     def init(cls, x: Data, n_factors: Count, *, rng: Rng, exact: bool = False) -> "BinaryFactors":
@@ -89,15 +117,21 @@ class BinaryFactors:
         Eq. variational-inference-step, by Eq. binary-mean-field. Learning will move the target, so
         going on would be a waste; and the bound rises with every update. Without a `q` to go on
         from, sweeps start from π and are repeated until none moves a probability by more than
-        1e-6, 100 times at most. With `exact` it is the posterior, and `q` is not needed.
+        1e-6, 100 times at most. With `exact` it is the posterior, and `q` is not needed. With
+        `groups` the sweep goes from group to group, by Eq. structured-q. With `restarts` sweeps go
+        on until they settle, from each of the 2^K states too; each datum keeps its best end.
         """
         n, k = len(x), len(self.probs)
         if self.exact:
             return _enumerated(self, validate.data(x))
         start = np.broadcast_to(self.probs, (n, k)) if q is None else q.probs
+        if self.groups:
+            return _structured(self, validate.data(x), start, settle=q is None)
 
         def work(x, m):
             m, drive = np.array(m.T, order="C"), self._drive(x)  # (K, n)
+            if self.restarts:
+                return self._best(m, drive).T
             return (_converged(self._sweep, m, drive) if q is None else self._sweep(m, drive)).T
 
         return Bernoulli(chunks.over(work, x, start, row=len(self.mean) + 4 * k))
@@ -111,6 +145,18 @@ class BinaryFactors:
         for k, overlap in enumerate(self._overlap):
             m[k] = expit(drive[k] - overlap @ m)
         return m
+
+    def _best(self, m: Array, drive: Array) -> Array:
+        """Return the end (K, n) with the highest bound for each datum: from m, and all states."""
+        best, top = m, np.full(m.shape[1], -np.inf)
+        known = np.isfinite(drive)  # the others are on or off for certain, whatever the start
+        for start in (m, *(np.repeat(s[:, None], m.shape[1], axis=1) for s in self.states)):
+            end = _converged(self._sweep, start, drive)
+            pairs = 0.5 * np.einsum("kn,kj,jn->n", end, self._overlap, end, optimize=True)
+            fit = np.where(known, end * np.where(known, drive, 0.0), 0.0).sum(axis=0) - pairs
+            L = fit + Bernoulli(end.T).entropy()
+            best, top = np.where(top < L, end, best), np.maximum(L, top)
+        return best
 
     def expect(self, x: Data, q: Bernoulli | Enumerated) -> FactorStats:
         """Return Σ of E_q[(y, y², z, y zᵀ, z zᵀ)] and H[q]: what factor analysis needs too.
@@ -201,6 +247,17 @@ class BinaryFactors:
         squares = np.einsum("sk,kj,sj->s", s, self._gram, s, optimize=True)
         return np.maximum(log_prior, constants.LOG_ZERO) - 0.5 * squares
 
+    @cached_property
+    def _alone_in_groups(self) -> list[tuple[list[int], "BinaryFactors"]]:
+        """The groups, those of one factor too, each with the model that has no other factors."""
+        W, pi, kept = self.loadings, self.probs, {i for g in self.groups for i in g}
+        groups = [list(g) for g in self.groups if g] + [
+            [i] for i in range(len(pi)) if i not in kept
+        ]
+        return [
+            (g, replace(self, loadings=W[:, g], probs=pi[g], exact=True, groups=())) for g in groups
+        ]
+
     def _scores(self, x: Array) -> Array:
         """ln p(x_n, z | θ) in nats for all states (n, 2^K), but for what x_n alone adds."""
         return (x - self.mean) @ (self.loadings / self.noise) @ self.states.T + self._alone
@@ -234,6 +291,33 @@ def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
     found = chunks.over(work, x, row=_row(model))
     probs = np.clip(found[:, :-1], 0.0, 1.0)
     return Enumerated(probs, found[:, -1], s.T @ (counts[:, None] * s))
+
+
+def _structured(model: BinaryFactors, x: Array, m: Array, settle: bool) -> Enumerated:
+    """Return q(Z), a product over groups, after a sweep over them from the probabilities m (N, K).
+
+    With `settle`, sweeps go before it until no probability moves.
+    """
+    if settle:
+        m = _converged(lambda m, x: _group_sweep(model, x.T, m.T)[0].T, m.T, x.T).T
+    m, entropies, covs = _group_sweep(model, x, m)
+    return Enumerated(m, entropies, covs + m.T @ m)
+
+
+def _group_sweep(model: BinaryFactors, x: Array, m: Array) -> tuple[Array, Array, Array]:
+    """Return m (N, K), H[q(z_n)] (N,) and Σ_n Cov[z_n] (K, K), renewed group by group.
+
+    Eq. structured-q: a group's table is its exact posterior for what the means of all others leave
+    unexplained. It is made anew from those means, so of the old q nothing but m is needed.
+    """
+    W, m = model.loadings, np.array(m)
+    entropies, covs = np.zeros(len(x)), np.zeros((len(W.T), len(W.T)))
+    for g, alone in model._alone_in_groups:
+        rest = x - (m @ W.T - m[:, g] @ W[:, g].T)  # what the others leave (N, D)
+        q = _enumerated(alone, rest)
+        m[:, g], covs[np.ix_(g, g)] = q.probs, q.total_cov()
+        entropies += q.entropies
+    return m, entropies, covs
 
 
 def _row(model: BinaryFactors) -> int:

@@ -80,14 +80,19 @@ def bayesian_gaussian(seed):
     return BayesianGaussian(prior, -1.0, 3.0, 2.0, 5.0), rng.normal(2, 1.7, size=(300, 1))
 
 
-def switches(seed, k, d, n=300, exact=False):
+def switches(seed, k, d, n=300, exact=False, groups=()):
     """Data with k switches, and a model that is not at the optimum."""
     rng = np.random.default_rng([seed, k, d])
     loadings = 2 * rng.normal(size=(d, k))
     truth = BinaryFactors(loadings, 3 * rng.normal(size=d), 0.6, rng.uniform(0.3, 0.7, k), exact)
     x, _ = truth.sample(n, rng=rng)
     start = BinaryFactors(
-        loadings + 0.3 * rng.normal(size=(d, k)), truth.mean + 0.2, 1.5, np.full(k, 0.5), exact
+        loadings + 0.3 * rng.normal(size=(d, k)),
+        truth.mean + 0.2,
+        1.5,
+        np.full(k, 0.5),
+        exact,
+        groups,
     )
     return start, x
 
@@ -110,7 +115,10 @@ CASES = EXACT_CASES | {
     "Bayesian mixture, sparse": lambda seed: bayesian_mixture(seed, k=4, d=3, concentration=0.1),
 }
 # Inference finds the best q near by, which need not be the best of all.
-LEARNERS = CASES | {"switches": lambda seed: switches(seed, k=3, d=5)}
+LEARNERS = CASES | {
+    "switches": lambda seed: switches(seed, k=3, d=5),
+    "switches, a pair together": lambda seed: switches(seed, k=3, d=5, groups=[(0, 2)]),
+}
 # Learning is a sweep over several factors.
 ALL_CASES = LEARNERS | {"Bayesian Gaussian": bayesian_gaussian}
 each_exact_case = pytest.mark.parametrize("case", EXACT_CASES)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
-from test_bad_input import EYE, FORMS, MIXTURE, X, copied, unchanged
+from test_bad_input import EYE, FORMS, MIXTURE, SWITCHES, X, copied, unchanged
 
 from lfm import em, figures, training
 
@@ -38,6 +38,9 @@ FIGURES = {
     "contours": {"a": GRID, "b": GRID, "density": np.exp(-np.add.outer(GRID**2, GRID**2))},
     "gap": {"steps": STEPS, "log_lik": np.zeros(6)},
     "joint_table": {"table": np.full((2, 2), 0.25)},
+    "gaps": {"at": 1 + GRID**2, "table": {"a": 1 + GRID**2}, "label": "noise"},
+    "learned": {"fits": {"truth": SWITCHES, "fit": SWITCHES}},
+    "hills": {"m": GRID, "bounds": -1 - GRID**2, "found": 2, "log_p": 0.0},
     "starts": {"bounds": X[:, 0].copy(), "scores": X[:, 1].copy(), "score": "accuracy"},
     "variances": {"at": 1 + GRID**2, "table": {"path": 1 + GRID**2}, "label": "K"},
     "noisy_ascent": {"estimates": np.sin(np.arange(80.0)), "limit": 0.0, "name": "best"},

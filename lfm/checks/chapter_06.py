@@ -1,7 +1,7 @@
 """The exercises of chapter 06: variational EM."""
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, logsumexp, xlogy
 
 from lfm.checks.exercise import Exercise
 
@@ -180,3 +180,80 @@ def entropy_subtracted(x, W, mu, var, pi, m):
 @binary_bound.mistake("the entropy of q is missing: the divergence is E[ln q] - E[ln p(z)]")
 def entropy_forgotten(x, W, mu, var, pi, m):
     return bound_with(x, W, mu, var, pi, m, sign=0.0)
+
+
+best_product = Exercise(
+    "best-product",
+    chapter="06",
+    hint="Coordinate ascent from several starts, each until it settles; keep the highest bound.",
+    praise="the optimiser's gap is closed; what is left to ln p(x) is the family's",
+)
+
+NAMED = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+
+
+@best_product.draw
+def a_datum_that_deceives(rng):
+    while True:  # until ascent from π ends clearly below the best, which one sweep does not reach
+        W = np.array([[1.0, 0.5], [0.5, 1.0], [1.0, 1.0]]) + 0.1 * rng.normal(size=(3, 2))
+        mu, pi, var = rng.normal(size=3), rng.uniform(0.2, 0.45, 2), float(rng.uniform(0.15, 0.3))
+        x = W @ [0.0, 1.0] + mu + np.sqrt(var) * rng.normal(size=3)
+        given = x, W, mu, var, pi
+        short = max(from_prior(*given), best_state(*given)) + 0.02, one_sweep(*given) + 1e-4
+        if max(short) < highest(*given) < exact(*given) - 0.02:
+            return given
+
+
+def bound_at(x, W, mu, var, pi, m):
+    """Return L of each of several products (S, 2), shape (S,)."""
+    squares = np.square(x - mu - m @ W.T).sum(axis=1) + (m * (1 - m)) @ np.square(W).sum(axis=0)
+    kl = (xlogy(m, m / pi) + xlogy(1 - m, (1 - m) / (1 - pi))).sum(axis=1)
+    return -0.5 * (len(x) * np.log(2 * np.pi * var) + squares / var) - kl
+
+
+def ascended(x, W, mu, var, pi, starts, *, sweeps=500):
+    m = np.array(starts, dtype=float)
+    for _ in range(sweeps):
+        old = m.copy()
+        for k in (0, 1):
+            rest = x - mu - np.outer(m[:, 1 - k], W[:, 1 - k])
+            a = np.log(pi[k] / (1 - pi[k])) + (rest @ W[:, k] - W[:, k] @ W[:, k] / 2) / var
+            m[:, k] = expit(a)
+        if np.abs(m - old).max() < 1e-12:
+            break
+    return float(bound_at(x, W, mu, var, pi, m).max())
+
+
+@best_product.reference
+def highest(x, W, mu, var, pi):
+    grid = np.linspace(0, 1, 21)
+    return ascended(x, W, mu, var, pi, np.column_stack([grid, 1 - grid]))
+
+
+@best_product.mistake("a single start from π: it ends at the lower of two maxima; try others")
+def from_prior(x, W, mu, var, pi):
+    return ascended(x, W, mu, var, pi, pi[None])
+
+
+@best_product.mistake("one sweep from each start is not enough: go on until nothing moves")
+def one_sweep(x, W, mu, var, pi):
+    return ascended(x, W, mu, var, pi, NAMED, sweeps=1)
+
+
+@best_product.mistake("a q that is certain of its state is a product too, but not the best one")
+def best_state(x, W, mu, var, pi):
+    return float(bound_at(x, W, mu, var, pi, NAMED).max())
+
+
+@best_product.mistake("this is ln p(x), from all four states: no product reaches it here")
+def exact(x, W, mu, var, pi):
+    return float(logsumexp(bound_at(x, W, mu, var, pi, NAMED)))
+
+
+@best_product.mistake(
+    "a grid with steps of 0.01 is too coarse; let ascent go on from its best point"
+)
+def on_a_grid(x, W, mu, var, pi):
+    grid = np.linspace(0, 1, 101)
+    m = np.array(np.meshgrid(grid, grid)).reshape(2, -1).T
+    return float(bound_at(x, W, mu, var, pi, m).max())

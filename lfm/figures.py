@@ -475,6 +475,58 @@ def contours(ax: Axes, a: Array, b: Array, density: Array, *, color=Q, style="-"
     return ax
 
 
+def hills(ax: Axes, grid: Array, height: Array, paths) -> Axes:
+    """Draw a bound (q_a, q_b) over the square of two probabilities, and ascents over it, blue."""
+    levels = height.max() - np.array([2.5, 1.6, 1.0, 0.6, 0.4, 0.3, 0.2, 0.1, 0.03])
+    ax.contourf(grid, grid, height.T, levels=[*levels, height.max()], cmap="Greens", extend="min")
+    for i, (path, look) in enumerate(zip(paths, ("o-", "s--", "^:"), strict=False)):
+        ax.plot(*np.transpose(path), look, color=Q, ms=5, lw=1.5, label=f"ascent {i + 1}")
+        ax.plot(*path[-1], "*", color="black", ms=13, mec="white", zorder=4)
+    ax.set(xlabel="$q_a(1)$", ylabel="$q_b(1)$", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+    ax.legend(loc="upper left", fontsize=9)
+    return ax
+
+
+def seeking(ax: Axes, grid: Array, p: Array, ends, spread: Array) -> Axes:
+    """Draw p, two ends (KL, q) of searches for the least KL(q‖p), and the least KL(p‖q)."""
+    ax.plot(grid, p, "--", color=TRUTH, lw=3, alpha=0.6, label="$p$")
+    for (kl, q), look, side in zip(ends, ("-", ":"), ("left", "right"), strict=True):
+        label = rf"KL$(q\,\|\,p)$ = {kl:.2f}, from the {side}"
+        ax.plot(grid, q, look, color=Q, label=label)
+    ax.plot(grid, spread, "-.", color=GAP, label=r"least KL$(p\,\|\,q)$")
+    ax.set(xlabel="$z$", ylabel="density")
+    ax.legend(fontsize=8, loc="upper right")
+    return ax
+
+
+def mixture_diagram(ax: Axes, *, priors: bool) -> Axes:
+    """Draw the mixture of N data and K components, its parameters as dots or, with priors, open."""
+    at = {"$z_n$": (2, 1), "$x_n$": (3.8, 1), r"$\pi$": (2, 2.6), r"$\mu_k$": (3.4, 2.6)}
+    at[r"$\Lambda_k$"] = (4.6, 2.6)
+    links = [(r"$\pi$", "$z_n$"), ("$z_n$", "$x_n$"), (r"$\mu_k$", "$x_n$")]
+    links += [(r"$\Lambda_k$", "$x_n$")] + [(r"$\Lambda_k$", r"$\mu_k$")] * priors
+    for name, (x, y) in at.items():
+        if priors or y == 1:
+            face = "#c8c8c8" if name == "$x_n$" else "white"
+            ax.add_patch(Circle((x, y), 0.33, fc=face, ec="black", lw=1.8))
+            ax.text(x, y, name, ha="center", va="center", fontsize=14)
+        else:
+            ax.plot(x, y, "o", color=THETA, ms=9)
+            ax.text(x + 0.16, y + 0.05, name, va="center", fontsize=14)
+    for start, end in links:
+        a, b = np.array(at[start], float), np.array(at[end], float)
+        step, near = (b - a) / np.hypot(*(b - a)), 0.35 if priors or a[1] == 1 else 0.12
+        arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.5, "shrinkA": 0, "shrinkB": 0}
+        ax.annotate("", b - 0.36 * step, a + near * step, arrowprops=arrow)
+    for corner, wide, high, name in (((1.4, 0.4), 3.1, 1.15, "$N$"), ((2.9, 2.1), 2.4, 1.0, "$K$")):
+        ax.add_patch(Rectangle(corner, wide, high, fill=False, lw=1.5))
+        right = corner[0] + wide - 0.08
+        ax.text(right, corner[1] + 0.05, name, ha="right", va="bottom", fontsize=12)
+    ax.set(xlim=(1.2, 5.5), ylim=(0.3, 3.3), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
 # ------------------------------------------------------------------ 06 variational EM
 
 

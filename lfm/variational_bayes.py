@@ -4,8 +4,11 @@ The evidence ln p(X) is then a constant, and raising the bound can only bring q 
 posterior (Eq. constant-evidence). A "model" here is the factor of q that all data share, with its
 prior inside; `learn` is posterior = prior + statistics, and this too is inference.
 
-Each factor that raises L the most, the others held, is a conjugate posterior with expectations
-in place of what is not known (Eq. optimal-factor).
+The factor that raises L the most, the others held, has the log joint averaged over the others
+(Eq. optimal-factor). Where the posterior of its unknowns given all else is of an exponential
+family, the factor is of the same family, with the natural parameters of that posterior averaged
+(Eq. conjugate-factor). Over products L may have several optima: start from several places, and
+keep the highest L.
 """
 
 from dataclasses import dataclass, replace
@@ -258,8 +261,9 @@ class MixturePrior:
 class BayesianMixture:
     """q(π, μ, Λ): Dirichlet and Gaussian-Wishart factors of a mixture. Eq. bayesian-mixture.
 
-    Components that the data do not need go back to the prior and cost nothing, so K is only an
-    upper limit. Source: PRML 10.2; `scales` are the W_k⁻¹.
+    The factor of (μ_k, Λ_k) of a component without data is the prior, and costs nothing; only the
+    Dirichlet pays for its small weight. So K is an upper limit. How many are in use may depend on
+    the start: compare bounds. Source: PRML 10.2; `scales` are the W_k⁻¹.
     """
 
     prior: MixturePrior = instance(MixturePrior)

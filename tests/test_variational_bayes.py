@@ -112,6 +112,26 @@ def test_the_bound_is_explanation_less_divergence_from_the_prior(seed):
 
 
 @each_seed
+@pytest.mark.equation("conjugate-factor")
+def test_the_best_factor_has_the_conditional_posteriors_natural_parameters_averaged(seed):
+    rng = np.random.default_rng(seed)
+    x, prior = rng.normal(1, 2, size=(7, 1)), NormalGammaPrior(0.5, 0.7, 2.0, 1.5)
+    q = BayesianGaussian(prior, mean=0.3, prec=4.0, shape=3.0, rate=2.0)
+    stats = q.expect(x)
+    tau = np.random.default_rng(seed).gamma(3.0, 1 / 2.0, size=200_000)  # draws from q(τ)
+    total = prior.strength * prior.mean + x.sum()
+    given_tau = np.array([tau * total, -0.5 * tau * (prior.strength + 7)])  # of μ, beside μ and μ²
+    found = q.infer_mean(stats)
+    natural = [found.prec * found.mean, -0.5 * found.prec]
+    np.testing.assert_allclose(natural, given_tau.mean(axis=1), rtol=0.01)
+    mu = rng.normal(0.3, 0.5, size=200_000)  # draws from q(μ)
+    squares = np.square(x - mu).sum(axis=0) + prior.strength * np.square(mu - prior.mean)
+    found = q.infer_prec(stats)
+    assert found.shape - 1 == pytest.approx(prior.shape - 1 + 4)  # of τ, beside ln τ
+    assert found.rate == pytest.approx(prior.rate + 0.5 * squares.mean(), rel=0.01)
+
+
+@each_seed
 @pytest.mark.equation("normal-gamma")
 def test_each_update_is_the_best_of_all_distributions(seed):
     """On a grid, exp E[ln p] normalised is the Gaussian and the gamma that the code returns."""

@@ -1,7 +1,7 @@
 """The exercises of chapter 05: variational Bayes."""
 
 import numpy as np
-from scipy.special import digamma
+from scipy.special import digamma, softmax
 
 from lfm.checks.exercise import Exercise
 
@@ -15,8 +15,10 @@ mean_field_gaussian = Exercise(
 
 @mean_field_gaussian.draw
 def correlated_pair(rng):
-    a = rng.normal(size=(2, 2))
-    return rng.normal(size=2), a @ a.T + 0.3 * np.eye(2), float(rng.normal())
+    # The correlation is strong enough to show, and the two precisions differ.
+    sd, rho = rng.uniform(0.3, 3, size=2), rng.choice([-1, 1]) * rng.uniform(0.3, 0.95)
+    cov = np.outer(sd, sd) * np.array([[1, rho], [rho, 1]])
+    return rng.normal(size=2), np.linalg.inv(cov), float(rng.normal(scale=2))
 
 
 @mean_field_gaussian.reference
@@ -39,6 +41,21 @@ def other_mean_not_centred(mu, Lam, m2):
     return mu[0] - Lam[0, 1] / Lam[0, 0] * m2
 
 
+@mean_field_gaussian.mistake("`Lam` is a precision already; it is not to be inverted")
+def precision_inverted(mu, Lam, m2):
+    return best_mean(mu, np.linalg.inv(Lam), m2)
+
+
+@mean_field_gaussian.mistake("this is the best mean of q₂ if q₁ has the mean m2; wanted is q₁")
+def other_factor(mu, Lam, m2):
+    return best_mean(mu[::-1], Lam[::-1, ::-1], m2)
+
+
+@mean_field_gaussian.mistake("this is where the mean ends; wanted is the update for this m₂")
+def where_it_ends(mu, Lam, m2):
+    return mu[0]
+
+
 gamma_rate = Exercise(
     "gamma-rate",
     chapter="05",
@@ -49,8 +66,8 @@ gamma_rate = Exercise(
 
 @gamma_rate.draw
 def data_and_factors(rng):
-    x = rng.normal(1, 2, size=8)
-    return x, *rng.normal(size=2), *rng.uniform(0.5, 4, size=3)
+    x = rng.normal(1, 2, size=rng.choice([1, 3, 8]))
+    return x, *map(float, [*rng.normal(size=2), *rng.uniform(0.5, 4, size=3)])
 
 
 @gamma_rate.reference
@@ -79,6 +96,26 @@ def precision_for_variance(x, mean, mean_0, prec, strength, rate):
     return updated_rate(x, mean, mean_0, 1 / prec, strength, rate)
 
 
+@gamma_rate.mistake("the variance of μ is in each of the N + λ₀ squares, not in one")
+def variance_once(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, np.inf, strength, rate) + 0.5 / prec
+
+
+@gamma_rate.mistake("the variance of μ is missing from the prior's square: N + λ₀ squares have it")
+def variance_in_the_data_only(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, prec, strength, rate) - 0.5 * strength / prec
+
+
+@gamma_rate.mistake("the prior's rate b₀ is missing")
+def rate_forgotten(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, prec, strength, rate) - rate
+
+
+@gamma_rate.mistake("the squares are about x̄; wanted is about the mean of the current q(μ)")
+def about_the_mean_of_the_data(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, x.mean(), mean_0, prec, strength, rate)
+
+
 expected_log_weights = Exercise(
     "expected-log-weights",
     chapter="05",
@@ -89,7 +126,9 @@ expected_log_weights = Exercise(
 
 @expected_log_weights.draw
 def concentrations(rng):
-    return (rng.uniform(0.1, 5, size=4),)
+    alpha = rng.uniform(0.1, 5, size=rng.choice([2, 4, 7]))
+    alpha[0] = rng.choice([1e-3, 0.5])  # a component that is idle
+    return (alpha,)
 
 
 @expected_log_weights.reference
@@ -114,6 +153,21 @@ def sum_of_digammas(alpha):
     return digamma(alpha) - digamma(alpha).sum()
 
 
+@expected_log_weights.mistake("ψ of the share: α is not to be normalised before ψ is taken")
+def digamma_of_the_share(alpha):
+    return digamma(alpha / alpha.sum())
+
+
+@expected_log_weights.mistake("the sum has ln in place of ψ: both terms come from ln Γ")
+def log_of_the_sum(alpha):
+    return digamma(alpha) - np.log(alpha.sum())
+
+
+@expected_log_weights.mistake("the sign: ψ(α_k) less ψ of the sum; the log of a weight is negative")
+def sign_of_the_log(alpha):
+    return -expected_logs(alpha)
+
+
 expected_log_det = Exercise(
     "expected-log-det",
     chapter="05",
@@ -124,8 +178,9 @@ expected_log_det = Exercise(
 
 @expected_log_det.draw
 def wishart(rng):
-    a = rng.normal(size=(3, 3))
-    return float(rng.uniform(3, 9)), a @ a.T + np.eye(3)
+    d = rng.choice([1, 2, 3, 4])
+    a = rng.normal(size=(d, d))
+    return float(d - 1 + rng.choice([0.3, 1.0, 6.0])), a @ a.T + np.eye(d)
 
 
 def mean_log_det(nu, W, first=1):
@@ -143,7 +198,7 @@ def mean_of_the_log(nu, W):
     "the digammas are off by one: (ν + 1 - i)/2 for i = 1 to D, so ν/2 comes first"
 )
 def off_by_one(nu, W):
-    return mean_log_det(nu, W, first=2)
+    return mean_log_det(nu, W, first=0)
 
 
 @expected_log_det.mistake("D ln 2 is missing")
@@ -159,3 +214,103 @@ def log_det_of_the_mean(nu, W):
 @expected_log_det.mistake("ln|W| has the wrong sign: W is a scale of precisions")
 def scale_inverted(nu, W):
     return mean_log_det(nu, W) - 2 * np.linalg.slogdet(W)[1]
+
+
+@expected_log_det.mistake("all D digammas have ν/2; the i-th has (ν + 1 - i)/2")
+def all_alike(nu, W):
+    d = len(W)
+    return d * digamma(nu / 2) + d * np.log(2) + np.linalg.slogdet(W)[1]
+
+
+@expected_log_det.mistake("ln 2 comes D times, once for each dimension: ln|2W| = D ln 2 + ln|W|")
+def log_2_once(nu, W):
+    return mean_log_det(nu, W) - (len(W) - 1) * np.log(2)
+
+
+best_product = Exercise(
+    "best-product",
+    chapter="05",
+    hint="From each start: q_a from E_b[ln p], q_b from E_a[ln p], 100 times; keep the highest L.",
+    praise="you compared bounds, and kept the product with the highest one",
+)
+
+
+@best_product.draw
+def tables_and_starts(rng):
+    # Values that agree are probable, so that there are several optima; the best is neither the
+    # first start's end nor the last's, and most starts end elsewhere.
+    n = rng.choice([3, 4])
+    table = rng.dirichlet(np.ones(n)) * (1 - 0.02 * n) + 0.02
+    joint = np.full((n, n + 1), 0.003) * rng.uniform(0.5, 1.5, size=(n, n + 1))
+    joint[np.arange(n), np.arange(n)] += table
+    top = table.argmax()
+    others = [k for k in range(n) if k != top]
+    order = [others[0], others[-1], top, others[0], others[-1]]
+    starts = np.full((5, n + 1), 0.02)
+    starts[np.arange(5), order] = 1 - 0.02 * n
+    return np.log(joint) + rng.choice([-1200.0, -3.0]), starts
+
+
+def _ends(log_joint, starts, *, update=softmax, sweeps=100) -> list:
+    """Return the product and the bound that the ascent reaches from each start."""
+    found = []
+    for qb in starts:
+        for _ in range(sweeps):
+            qa = update(log_joint @ qb)
+            qb = update(qa @ log_joint)
+        q = np.outer(qa, qb)
+        found.append((q, (q * (log_joint - np.log(q))).sum()))
+    return found
+
+
+@best_product.reference
+def highest_end(log_joint, starts):
+    return max(_ends(log_joint, starts), key=lambda end: end[1])[0]
+
+
+@best_product.mistake("this is the end of the first start; compare the bounds of all ends")
+def first_end(log_joint, starts):
+    return _ends(log_joint, starts[:1])[0][0]
+
+
+@best_product.mistake("this is the end of the last start; compare the bounds of all ends")
+def last_end(log_joint, starts):
+    return _ends(log_joint, starts[-1:])[0][0]
+
+
+@best_product.mistake("this is the end with the lowest bound; wanted is the highest")
+def lowest_end(log_joint, starts):
+    return min(_ends(log_joint, starts), key=lambda end: end[1])[0]
+
+
+@best_product.mistake("this is the average of the ends, which is no product and no optimum")
+def average_of_ends(log_joint, starts):
+    return np.mean([q for q, _ in _ends(log_joint, starts)], axis=0)
+
+
+@best_product.mistake("one start only, the average of all; each start climbs a hill of its own")
+def average_start(log_joint, starts):
+    return _ends(log_joint, [starts.mean(axis=0)])[0][0]
+
+
+@best_product.mistake(
+    "where the log joint is below -1000 the exponentials are all 0 and their ratio is 0/0: "
+    "subtract the largest log first"
+)
+def exponentials_that_vanish(log_joint, starts):
+    def naive(logs):
+        return np.exp(logs) / np.exp(logs).sum()
+
+    found = _ends(log_joint, starts, update=naive)
+    return max(found, key=lambda end: end[1])[0]
+
+
+@best_product.mistake("this is the posterior, p(a, b | x); wanted is a product")
+def posterior_itself(log_joint, starts):
+    return softmax(log_joint)
+
+
+@best_product.mistake("the product of the posterior's marginals has not the highest bound")
+def product_of_marginals(log_joint, starts):
+    p = softmax(log_joint)
+    return np.outer(p.sum(axis=1), p.sum(axis=0))

@@ -475,7 +475,7 @@ def contours(ax: Axes, a: Array, b: Array, density: Array, *, color=Q, style="-"
     return ax
 
 
-def hills(ax: Axes, grid: Array, height: Array, paths) -> Axes:
+def hills_and_valley(ax: Axes, grid: Array, height: Array, paths) -> Axes:
     """Draw a bound (q_a, q_b) over the square of two probabilities, and ascents over it, blue."""
     levels = height.max() - np.array([2.5, 1.6, 1.0, 0.6, 0.4, 0.3, 0.2, 0.1, 0.03])
     ax.contourf(grid, grid, height.T, levels=[*levels, height.max()], cmap="Greens", extend="min")

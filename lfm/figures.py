@@ -419,6 +419,7 @@ def estimate(ax: Axes, truth: Array, mean: Array, std: float, *, name: str = "z"
 
 def shrunken_projection(ax: Axes, x: Array, model, shown: Array) -> Axes:
     """Draw data (N, 2), the line μ + W z of one factor, and where two ways put the `shown` data."""
+    x = np.asarray(x, dtype=float)
     w, mu, psi = model.loadings[:, 0], model.mean, model.noise
     z = np.column_stack([(x - mu) @ (w / psi) / (w @ (w / psi)), model.infer(x).mean(x)])
     ax.scatter(*x.T, s=8, color=DATA, alpha=0.4, linewidths=0)

@@ -164,7 +164,8 @@ class FactorAnalysis:
         column (of the mean variance, for a column that is constant or where Ψ = σ²I). The bound
         has one summit in each noise variance, so the nearest allowed value is the maximum over
         all that are allowed, and the bound still never falls. Warns with `HeywoodCase` of columns
-        whose noise is below 0.5 % and whose likelihood has no maximum above the floor.
+        whose noise is below 0.5 % and whose likelihood has no maximum above the floor. It is
+        finite all the same, unless more than K columns follow from each other exactly.
         """
         loadings, mean, residual = regression(stats)
         var, floor = stats.var(), stats.floor()

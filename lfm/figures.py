@@ -408,12 +408,58 @@ def correlations(ax: Axes, values: Array, names) -> Axes:
 
 
 def estimate(ax: Axes, truth: Array, mean: Array, std: float, *, name: str = "z") -> Axes:
-    """Draw posterior means against the truth, with the band of two posterior deviations."""
-    ends = np.array([truth.min(), truth.max()])
-    ax.fill_between(ends, ends - 2 * std, ends + 2 * std, color=Q, alpha=0.15, lw=0)
-    ax.plot(ends, ends, color=TRUTH, ls="--", lw=1)
-    ax.scatter(truth, mean, s=10, color=Q, alpha=0.7, linewidths=0)
-    ax.set(xlabel=f"true ${name}$", ylabel=f"$E[{name}|x]$")
+    """Draw the truth against posterior means, with the band of two posterior deviations."""
+    ends, band = np.array([mean.min(), mean.max()]), "two posterior deviations"
+    ax.fill_between(ends, ends - 2 * std, ends + 2 * std, color=Q, alpha=0.15, lw=0, label=band)
+    ax.plot(ends, ends, color=TRUTH, ls="--", lw=1, label="truth = mean")
+    ax.scatter(mean, truth, s=10, color=DATA, alpha=0.7, linewidths=0)
+    ax.set(xlabel=f"$E[{name}|x]$", ylabel=f"true ${name}$")
+    ax.legend()
+    return ax
+
+
+def shrunken_projection(ax: Axes, x: Array, model, shown: Array) -> Axes:
+    """Draw data (N, 2), the line μ + W z of one factor, and where two ways put the `shown` data."""
+    x = np.asarray(x, dtype=float)
+    w, mu, psi = model.loadings[:, 0], model.mean, model.noise
+    z = np.column_stack([(x - mu) @ (w / psi) / (w @ (w / psi)), model.infer(x).mean(x)])
+    ax.scatter(*x.T, s=8, color=DATA, alpha=0.4, linewidths=0)
+    ends = mu + np.outer([-2.7, 2.7], w)
+    ax.plot(*ends.T, color=THETA, lw=1.5, label=r"$\mu + Wz$")
+    for n in shown:
+        ax.plot(*np.array([x[n], mu + w * z[n, 0]]).T, color=DATA, ls=":", lw=1.2)
+    ax.scatter(*x[shown].T, s=26, color=DATA, edgecolors="black", label="data", zorder=3)
+    for values, marker, color, name in (
+        (z[shown, 0], "s", "white", "most likely for $x$ alone"),
+        (z[shown, 1], "o", Q, "posterior mean"),
+    ):
+        at = (mu + np.outer(values, w)).T
+        ax.scatter(*at, s=34, marker=marker, color=color, edgecolors="black", label=name, zorder=4)
+    ax.set(xlabel="first exam / points", ylabel="second exam / points")
+    ax.set_aspect("equal")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return ax
+
+
+def kept_by_a_step(ax: Axes) -> Axes:
+    """Draw the share of an error in length that EM keeps, and PX-EM, over the share of noise."""
+    rho = np.linspace(0, 1, 101)
+    curve(ax, rho, 1 - 2 * rho * (1 - rho), label="EM")
+    curve(ax, rho, rho**2, color=THETA, style="--", label="with units fitted")
+    ax.set(xlabel=r"share of noise $\rho$", ylabel="error kept by a step", ylim=(0, 1.05))
+    ax.legend()
+    return ax
+
+
+def below_the_top(ax: Axes, paths: dict[str, Array]) -> Axes:
+    """Draw how far each path of bounds is below the best end of all, on a log scale from .01."""
+    top = max(bounds[-1] for bounds in paths.values())
+    looks = (("black", "-"), (THETA, "--"), (Q, ":"))
+    for (name, bounds), (color, style) in zip(paths.items(), looks, strict=False):
+        below = np.maximum(top - bounds, 0.01)
+        curve(ax, np.arange(len(below)), below, color=color, style=style, label=name)
+    ax.set(xlabel="iteration", ylabel="below the top / nats", yscale="log")
+    ax.legend()
     return ax
 
 
@@ -452,10 +498,19 @@ def accuracies(ax: Axes, n_labels, table: dict[str, Array]) -> Axes:
 
 def arrows(ax: Axes, loadings: Array, names) -> Axes:
     """Draw the loadings (D, 2) of each column as an arrow in the plane of the two factors."""
-    reach = 1.25 * np.abs(loadings).max()
-    for (a, b), name in zip(loadings, names, strict=True):
+    length = np.linalg.norm(loadings, axis=1)
+    reach, angle = 1.8 * length.max(), np.arctan2(loadings[:, 1], loadings[:, 0])
+    order = np.argsort(angle)
+    for _ in range(50):  # names of arrows that are close move apart on their circle
+        near = np.maximum(0.55 - np.diff(angle[order]), 0.0) / 2
+        angle[order[:-1]] -= near
+        angle[order[1:]] += near
+    for (a, b), name, t in zip(loadings, names, angle, strict=True):
         ax.annotate("", (a, b), (0, 0), arrowprops={"arrowstyle": "->", "color": THETA, "lw": 1.5})
-        ax.text(1.1 * a, 1.1 * b, name, ha="center", va="center", fontsize=9)
+        at = 1.3 * length.max() * np.array([np.cos(t), np.sin(t)])
+        ax.plot([a, at[0]], [b, at[1]], color=DATA, lw=0.6, ls=":")
+        box = {"boxstyle": "square,pad=0.1", "color": "white"}
+        ax.text(*at, name, ha="center", va="center", fontsize=9, bbox=box)
     ax.axhline(0, color=DATA, lw=0.8)
     ax.axvline(0, color=DATA, lw=0.8)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", ylabel="$w_2$")

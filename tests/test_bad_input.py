@@ -32,7 +32,7 @@ from lfm import variational_em as ve
 from lfm.distributions import Bernoulli, Categorical, InverseWishart, LinearGaussian
 from lfm.engine import progress
 from lfm.engine.moments import Moments
-from lfm.scale import architectures
+from lfm.scale import acceleration, architectures
 from lfm.toy import TwoBells
 
 rng = np.random.default_rng(0)
@@ -275,6 +275,9 @@ CASES = {c.name: c for c in [
         progress=None, but=CALLED,
     ),
     case(
+        acceleration.fit, model=FACTORS, x=X, max_iter=2, tol=1e-3, progress=None, but=CALLED,
+    ),
+    case(
         lambda **k: list(scale.online(**k)), of="streams.online", model=MIXTURE, x=[X, X],
         power=0.6, delay=1,
     ),
@@ -441,6 +444,7 @@ BEHIND_DOORS = (
     "engine.inputs",
     "scale.shards",
     "scale.architectures",
+    "scale.acceleration",
     "scale.streams",
     "scale.processes",
     "scale.mixture_run",
@@ -450,6 +454,7 @@ NOT_SPOILED = {
     RECORD: [
         "bound.Decomposition", "checks.Verdict", "data.Images", "data.ToyMixture", "data.Bars",
         "em.Stats", "em.Step", "em.Fit", "streams.Update", "evaluation.Match", "evaluation.Gaps",
+        "acceleration.Place",
         "evaluation.KLSplit", "evaluation.DCI", "evaluation.Control", "faces.Faces",
         "factor_analysis.FactorStats", "gaussian_mixture.MixtureStats",
         "gradients.Estimate", "gradients.Gradient", "toy.TwoBellsStats", "training.Trace",
@@ -457,6 +462,7 @@ NOT_SPOILED = {
         "figures.describe", "figures.row_names",
     ],
     INNER: [
+        "acceleration.expanded", "acceleration.profiled",
         "distributions.InverseWishart.update", "em.Stats.sums", "em.CentredStats",
         "em.CentredStats.about", "em.CentredStats.sums",
         "factor_analysis.FactorStats.of", "factor_analysis.FactorStats.about",

@@ -6,6 +6,7 @@ from matplotlib import pyplot as plt
 from test_bad_input import EYE, FORMS, MIXTURE, SWITCHES, X, copied, unchanged
 
 from lfm import em, figures, training
+from lfm.factor_analysis import FactorAnalysis
 
 STEPS = [s for s, _ in zip(em.steps(MIXTURE, X), range(6), strict=False)]
 TRACE = training.Trace([-3.0, -2.0], [-2.0, -1.0], [1.0, 1.0], [-3.5, -2.5], [0.1, 0.1])
@@ -34,6 +35,13 @@ FIGURES = {
     "estimate": {"truth": GRID, "mean": X[:, 0].copy(), "std": 0.1},
     "grouped_bars": {"groups": {"a": X[0], "b": X[1]}, "names": ["u", "v"]},
     "accuracies": {"n_labels": np.array([1, 10]), "table": {"a": X[:2], "b": X[2:4]}},
+    "shrunken_projection": {
+        "x": X[:, :2].copy(),
+        "model": FactorAnalysis(np.ones((2, 1)), np.zeros(2), np.ones(2)),
+        "shown": [0, 3],
+    },
+    "kept_by_a_step": {},
+    "below_the_top": {"paths": {"a": np.log(1 + GRID - GRID[0]), "b": GRID - GRID[0]}},
     "arrows": {"loadings": X[:3], "names": list("abc")},
     "contours": {"a": GRID, "b": GRID, "density": np.exp(-np.add.outer(GRID**2, GRID**2))},
     "hills_and_valley": {"grid": GRID, "height": -np.add.outer(GRID**2, GRID**2), "paths": [[(0, 0), (1, 1)]]},

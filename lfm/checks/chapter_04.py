@@ -54,13 +54,14 @@ factor_log_det = Exercise(
     "factor-log-det",
     chapter="04",
     hint="ln|Ψ| is a sum of logs; the rest is the determinant of a K × K matrix.",
-    praise="the D × D matrix was never made",
+    praise="of all D columns only a sum of logs is left, if no D × D matrix was made on the way",
 )
 
 
 @factor_log_det.draw
 def loadings_and_noise(rng):
-    return data_and_model(rng)[1::2]
+    # So many columns, and so little noise, that the determinant itself is 0 in double precision.
+    return 0.02 * rng.normal(size=(300, 2)), rng.uniform(0.01, 0.08, 300)
 
 
 def log_det(W, psi):
@@ -77,6 +78,14 @@ def log_det_of_the_covariance(W, psi):
 )
 def sign_turned(W, psi):
     return np.log(psi).sum() - log_det(W, psi)
+
+
+@factor_log_det.mistake(
+    "so many small numbers have the product 0 here: add logs, or let `slogdet` do it"
+)
+def log_of_a_product(W, psi):
+    with np.errstate(divide="ignore"):
+        return np.log(np.prod(psi)) + log_det(W, psi)
 
 
 @factor_log_det.mistake("the noise is missing: |C| = |Ψ| / |G|")
@@ -102,7 +111,9 @@ learn_loadings = Exercise(
 @learn_loadings.draw
 def data_and_factors(rng):
     m, root = rng.normal(size=(30, 2)), rng.normal(size=(2, 2))
-    return rng.normal(size=(30, 5)) + m @ rng.normal(size=(2, 5)), m, root @ root.T + np.eye(2)
+    m -= m.mean(axis=0)
+    y = rng.normal(size=(30, 5)) + m @ rng.normal(size=(2, 5))
+    return y - y.mean(axis=0), m, root @ root.T + np.eye(2)
 
 
 @learn_loadings.reference

@@ -25,8 +25,8 @@ ROUNDING = 1e-10
 SINGULAR = 1e-12
 # A deviation of this share of all data's comes from responsibilities that are all but zero.
 TRACE = 1e-20
-# No noise variance goes below this share of its column's variance: the likelihood could grow
-# without limit as it goes to zero. See `FactorAnalysis.learn`.
+# No noise variance goes below this share of its column's variance: the maximum may lie at zero,
+# where inference would divide by it. See `FactorAnalysis.learn`.
 FLOOR = 1e-6
 # EM needs thousands of steps down to the floor, so a column that is on its way there is reported
 # from this share on, the limit that factor analysts have long used.

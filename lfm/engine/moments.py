@@ -1,6 +1,7 @@
 """N, mean and scatter of data: all that a linear q asks of them. Read once, in chunks."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -76,8 +77,12 @@ class Moments:
     def squares(self) -> Array:
         """Return the diagonal of the scatter (D,)."""
         if self.scatter is None:
-            return np.einsum("nd,nd->d", self.rows, self.rows)
+            return self._row_squares
         return np.maximum(np.diag(self.scatter), 0.0)
+
+    @cached_property
+    def _row_squares(self) -> Array:
+        return np.einsum("nd,nd->d", self.rows, self.rows)
 
     def times(self, a: Array) -> Array:
         """Return scatter @ a for a (D, K)."""

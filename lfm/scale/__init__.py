@@ -2,6 +2,7 @@
 
 The subject can be read without it: nothing of the subject imports it before it is asked for.
 
+acceleration       factor analysis in a few iterations
 streams            EM in one pass over a stream of batches
 shards             data of any size, in a folder of files
 sealed             files of tensors that are verified before anything is made of them

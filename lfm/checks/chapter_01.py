@@ -135,6 +135,11 @@ def log_of_the_posterior(t):
     return t - logsumexp(t, axis=-1, keepdims=True)
 
 
+@posterior.mistake("these are logs divided by their sum; take exp first, then divide")
+def logs_over_their_sum(t):
+    return t / t.sum(axis=-1, keepdims=True)
+
+
 @posterior.mistake(
     "this is sure of the most probable z; the posterior gives the others their share too"
 )
@@ -257,6 +262,11 @@ def table_normalised_first(q, t):
     return bound.lower_bound(q, t) - logsumexp(t, axis=-1)
 
 
+@lower_bound.mistake("this is the divergence, what the bound loses; the bound is ln p(x) minus it")
+def the_loss(q, t):
+    return logsumexp(t, axis=-1) - bound.lower_bound(q, t)
+
+
 @lower_bound.mistake("these are summed over all data; wanted is one number for each datum")
 def summed_over_data(q, t):
     return bound.lower_bound(q, t).sum()
@@ -321,6 +331,13 @@ def cross_entropy(q, p):
 @divergence.mistake("the four logs are weighted alike; the average is taken under q")
 def plain_mean(q, p):
     return np.log(q / p).mean()
+
+
+@divergence.mistake(
+    "this is a mean of the terms; their weights q sum to 1 already, so take their sum"
+)
+def mean_of_the_terms(q, p):
+    return (q * np.log(q / p)).mean()
 
 
 @divergence.mistake("the logs are summed without a weight; each is to be weighted by its q")
@@ -453,6 +470,13 @@ def first(q, s):
 @choose_q.mistake("this is the candidate itself; wanted is its index, one integer")
 def the_candidate(q, s):
     return q[chosen(q, s)]
+
+
+@choose_q.mistake(
+    "this is the largest bound itself; wanted is the index of the candidate that has it"
+)
+def the_bound_itself(q, s):
+    return _bounds(q, s).max()
 
 
 @choose_q.mistake("this counts the candidates from 1; indices in Python begin at 0")

@@ -77,6 +77,11 @@ def half_forgotten(x, theta):
     return expit(theta * x - theta**2)
 
 
+@inference_step.mistake("the log odds lack the square: they are θ x - θ²/2, not θ x")
+def square_forgotten(x, theta):
+    return expit(theta * x)
+
+
 learning_step = Exercise(
     "learning-step",
     chapter="02",
@@ -176,6 +181,11 @@ def prior_forgotten(x, theta):
 @loop_of_bells.mistake("the constant of the Gaussian, -½ ln 2π for each datum, is missing")
 def constant_forgotten(x, theta):
     return _trace(x, theta) + len(x) * 0.5 * np.log(2 * np.pi) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake("the prior ½ of each bell and the constant -½ ln 2π are both missing")
+def prior_and_constant_forgotten(x, theta):
+    return _trace(x, theta) + len(x) * (np.log(2) + 0.5 * np.log(2 * np.pi)) * np.array([0, 1, 1])
 
 
 @loop_of_bells.mistake(
@@ -323,6 +333,15 @@ def coefficient_forgotten(heads, flips, pi, rho):
     return found
 
 
+@loop_of_coins.mistake("the entropy of q is missing from L: this is E_q[ln p(x, z)] alone")
+def coins_without_entropy(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho)
+    for row in found:
+        r = softmax(np.log(row[:3]) + binom.logpmf(heads[:, None], flips, row[3:6]), axis=1)
+        row[6] += xlogy(r, r).sum()
+    return found
+
+
 @loop_of_coins.mistake(
     "with many flips all three joints of a datum underflow to 0, and the binomial coefficient "
     "overflows: take ln p(x, z) from `binom.logpmf`, and each row's largest out before exp"
@@ -465,3 +484,17 @@ def both_bells_differentiated(x, theta):
     r = responsibility(x, theta)
     gain = theta * x - theta**2 / 2  # ln N(x; θ, 1) - ln N(x; 0, 1)
     return float((r * (x - theta) + r * (1 - r) * (x - theta) * gain).sum())
+
+
+@fisher_gradient.mistake("this is the θ of the learning step; the slope is Σ r (x - θ)")
+def learned_instead(x, theta):
+    r = responsibility(x, theta)
+    return float(r @ x / r.sum())
+
+
+@fisher_gradient.mistake(
+    "this is the step that EM takes; the slope is that times Σ r: do not divide by it"
+)
+def step_instead(x, theta):
+    r = responsibility(x, theta)
+    return float(r @ (x - theta) / r.sum())

@@ -168,6 +168,11 @@ def entropy_forgotten(x, theta):
     return _trace(x, theta, entropy=0.0)
 
 
+@loop_of_bells.mistake("the entropy is that of bell 1 only: -(1 - r) ln(1 - r) belongs to it too")
+def half_of_the_entropy(x, theta):
+    return _trace(x, theta, other=0.0)
+
+
 @loop_of_bells.mistake("the entropy is subtracted; the bound is E_q[ln p(x, z)] + H[q]")
 def entropy_subtracted(x, theta):
     return _trace(x, theta, entropy=-1.0)
@@ -242,12 +247,13 @@ def _trace(
     total=np.sum,
     infer=responsibility,
     still=1.0,
+    other=1.0,
 ) -> np.ndarray:
     """Return rows of θ, L after inference and L after learning; the options are mistakes."""
     rows, r = [], infer(x, theta)
     for _ in range(ITERATIONS):
         r = infer(x, theta) if renew else r
-        h = -entropy * (product(r, r) + product(1 - r, 1 - r)).sum()
+        h = -entropy * (product(r, r) + other * product(1 - r, 1 - r)).sum()
         new = (r * x).sum() / total(r)
         bounds = [
             (
@@ -300,6 +306,16 @@ def weights_kept(heads, flips, pi, rho):
 )
 def prior_not_in_posterior(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, prior=False)
+
+
+@loop_of_coins.mistake("π is missing from ln p(x, z), and so from r and from L")
+def prior_nowhere(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, prior=False, log_pi=lambda pi: np.zeros(3))
+
+
+@loop_of_coins.mistake("π is the sum of the responsibilities over the data; divide it by N")
+def weights_not_divided(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, count=lambda r: r.sum(axis=0))
 
 
 @loop_of_coins.mistake("each ρ is `flips` times too large: divide by the flips, not by the draws")
@@ -391,17 +407,19 @@ def _coins(
     prior=True,
     hard=False,
     log_p=binom.logpmf,
+    log_pi=np.log,
+    count=lambda r: r.mean(axis=0),
 ) -> np.ndarray:
     """Return rows of π, ρ and L after inference; the options are mistakes."""
     rows, r = [], None
     for _ in range(n):
-        table = np.log(pi) + log_p(heads[:, None], flips, rho)  # (N, 3)
+        table = log_pi(pi) + log_p(heads[:, None], flips, rho)  # (N, 3)
         total = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
         if renew or r is None:
-            r = np.exp(table - total[:, None]) if prior else softmax(table - np.log(pi), axis=1)
+            r = np.exp(table - total[:, None]) if prior else softmax(table - log_pi(pi), axis=1)
             r = np.eye(3)[r.argmax(axis=1)] if hard else r
         rows.append([*pi, *rho, total.sum()])
-        pi = pi if keep_pi else r.mean(axis=0)
+        pi = pi if keep_pi else count(r)
         rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))
     return np.array(rows)
 
@@ -454,6 +472,11 @@ def slope_by_densities(x, theta):
 )
 def slope_without_the_far(x, theta):
     return float((ratio_or_zero(x, theta) * (x - theta)).sum())
+
+
+@fisher_gradient.mistake("each r is all or nothing; average over the posterior, a probability")
+def slope_by_hard_choice(x, theta):
+    return float((all_or_nothing(x, theta) * (x - theta)).sum())
 
 
 @fisher_gradient.mistake("this averages over bell 0; θ stands in bell 1, whose share is r")

@@ -197,7 +197,7 @@ def fit(
     x (N, D), or batches of it; `batch_size` and `total` as in `steps`. Makes at most `max_iter`
     learning steps and ends with inference, so that the model and q belong together; `progress` as
     in `progress.bar`. Eq. ascent: `bounds` never falls. Near a maximum with one parameter each
-    iteration leaves the share of the error that Eq. rate names. Raises what `steps` raises.
+    iteration leaves the fraction R of the error, Eq. rate. Raises what `steps` raises.
     """
     bounds, converged = [], False
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)

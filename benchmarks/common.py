@@ -20,6 +20,13 @@ def seconds(work) -> float:
     return time.perf_counter() - start
 
 
+def thread_seconds(work) -> float:
+    """Return what the thread computed, whoever else had the processor meanwhile."""
+    start = time.thread_time()
+    work()
+    return time.thread_time() - start
+
+
 def extra_memory(work) -> float:
     """Return the peak of what numpy allocated beyond what was there, MiB."""
     tracemalloc.start()

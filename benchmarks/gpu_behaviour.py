@@ -69,6 +69,8 @@ def failed_capture(rows: Rows, device: str) -> None:
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     last = ((done.stderr or done.stdout).strip().splitlines() or [""])[-1]
+    if done.returncode:
+        print(done.stderr[-3000:], file=sys.stderr)
     remark = "as if it had never been tried" if done.returncode == 0 else last
     if device == "cpu":
         remark += "; a CPU records nothing"

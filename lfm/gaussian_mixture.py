@@ -3,6 +3,10 @@
 z ~ Categorical(π), x | z=k ~ N(μ_k, Σ_k). Given θ, the posterior of z_n is K numbers by Bayes'
 rule, so inference is exact and L = ln p(X). Given q, θ is each component's share of the data, and
 their weighted mean and covariance.
+
+The E-step is `infer` and `expect`; `em.fit` runs both in one pass, `infer_and_expect`. The M-step
+is `learn`, the bound `lower_bound`. Squares are about an origin near the data and not about 0,
+where large means would cancel the digits of small covariances; no result depends on it.
 """
 
 from dataclasses import dataclass, replace
@@ -21,14 +25,16 @@ from lfm.engine.values import array, covariances, frozen, instance, probabilitie
 
 Array = np.ndarray
 
+A_PRIOR = "prior=InverseWishart.from_data(x, n_components)"  # what errors advise
+
 
 class DegenerateComponent(ValueError):
-    """A component's covariance is singular: without a prior the likelihood has no maximum."""
+    """A component, or all data, lie in fewer dimensions, or a component has no data: no M-step."""
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureStats(CentredStats):
-    """Σ_n of E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D)."""
+    """Σ_n E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D) that lie near the data."""
 
     r: Array = sums("K")  # N_k = Σ_n r_nk
     rx: Array = sums("K", "D")  # Σ_n r_nk y_n
@@ -41,16 +47,14 @@ class MixtureStats(CentredStats):
 
     def scatter(self, means: Array) -> Array:
         """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D)."""
-        shift = means - self.origin
-        # (y - s)(y - s)ᵀ = y yᵀ - h sᵀ - s hᵀ with h = y - s/2: exactly symmetric when rounded
-        half = self.rx - 0.5 * self.r[:, None] * shift
-        cross = half[:, :, None] * shift[:, None, :]  # (K, D, D)
-        return self.rxx - (cross + cross.mT)
+        s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
+        cross = self.rx[:, :, None] * s[:, None, :]
+        return self.rxx - (cross + cross.mT) + self.r[:, None, None] * (s[:, :, None] * s[:, None])
 
     def means(self, otherwise: Array) -> Array:
         """Return the weighted means Σ_n r_nk x_n / N_k (K, D).
 
-        A component without data has none: its row is that of `otherwise` (K, D).
+        A component without data keeps its row of `otherwise` (K, D).
         """
         return np.where(_used(self.r), self.origin + self.rx / _safe(self.r), otherwise)
 
@@ -63,9 +67,9 @@ class MixtureStats(CentredStats):
         return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
-        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k), of a bound, is rounding."""
+        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k) may be rounding."""
         terms = np.abs(precs * self.scatter(means)).sum()
-        far = constants.EPS * np.abs(means)  # so exactly is a mean stored
+        far = constants.EPS * np.abs(means)  # a stored mean is no more exact
         stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
         return float(8 * (constants.EPS * terms + stored))
 
@@ -74,7 +78,7 @@ class MixtureStats(CentredStats):
 class GaussianMixture:
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
-    With a prior on the Σ_k the objective, and so every bound, is ln p(X | θ) + ln p(Σ).
+    With a prior on the Σ_k every bound has Σ_k ln p(Σ_k) added, and so has what is maximised.
     Raises `ValueError` or `TypeError` for parameters that no mixture can have.
     Source: PRML 9.2.
     """
@@ -94,9 +98,9 @@ class GaussianMixture:
     ) -> "GaussianMixture":
         """Return a starting point: centres by K-means, and one covariance for all components.
 
-        That covariance is the scatter within the clusters, plus one datum's worth of the scatter
-        of all data, plus the prior's scale where there is one. So it is singular only if the data
-        are; `DegenerateComponent` then says to pass a prior.
+        It is (W + C + Ψ) / (N + 1): W the scatter within clusters, C the covariance of all data,
+        Ψ the prior's scale (0 without one). Without a prior it is singular only if the data are,
+        and `DegenerateComponent` is raised.
         """
         _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
@@ -107,7 +111,7 @@ class GaussianMixture:
         within = (x - centres[labels]).T @ (x - centres[labels])
         cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
         if prior is None and (flaw := collapse(cov, x.mean(axis=0, dtype=np.float64), 0.0)):
-            raise DegenerateComponent(_advice("the data", flaw))
+            raise DegenerateComponent(_singular("the data", flaw))
         return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
 
     def infer(self, x, q=None) -> Categorical:
@@ -125,9 +129,9 @@ class GaussianMixture:
         return weighted_sums(x, q, self.means)
 
     def infer_and_expect(self, x: Rows) -> MixtureStats:
-        """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
-        psi = 0.0 if self.prior is None else self.prior.scale  # which keeps small ones regular
-        return MixtureStats(len(x), *self._scores.posterior_sums(x, psi))
+        """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole."""
+        psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
+        return MixtureStats(len(x), *self._log_joint.posterior_sums(x, psi))
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
@@ -148,15 +152,16 @@ class GaussianMixture:
     def lower_bound(self, stats: MixtureStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats, plus ln p(Σ) where there is a prior.
 
-        Eq. sufficient-statistics: it needs no data. After exact inference L = ln p(X | θ).
+        Eq. sufficient-statistics: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q] needs no
+        data. After exact inference L = ln p(X | θ).
         """
-        S, joint = stats.scatter(self.means), self._scores
-        log_joint = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # Σ_k tr(Λ_k S_k)
-        return float(log_joint + stats.entropy + self.log_prior())
+        S, joint = stats.scatter(self.means), self._log_joint
+        expected = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # of ln p(X, Z | θ)
+        return float(expected + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
         """Return how much of the bound may be rounding, nats: more for thin covariances."""
-        return stats.rounding(self.means, self._scores.precs)
+        return stats.rounding(self.means, self._log_joint.precs)
 
     def log_prior(self) -> float:
         """Return Σ_k ln p(Σ_k) in nats, or 0 where there is no prior."""
@@ -164,17 +169,17 @@ class GaussianMixture:
 
     def log_joint(self, x: Data) -> Array:
         """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
-        return self._scores.of(x)
+        return self._log_joint.of(x)
 
     def log_prob(self, x: Data) -> Array:
         """Return ln p(x_n | θ) in nats, shape (N,). Eq. mixture, by log-sum-exp over k."""
-        return self._scores.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
+        return self._log_joint.over(x, logsumexp)  # logsumexp(self.log_joint(x), axis=1), in chunks
 
     def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
         noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z] + np.einsum("nij,nj->ni", self._scores.chols[z], noise)
+        x = self.means[z] + np.einsum("nij,nj->ni", self._log_joint.chols[z], noise)
         return x, z
 
     @cached_property
@@ -182,8 +187,11 @@ class GaussianMixture:
         return float(self.prior.log_prob(self.covs).sum())
 
     @cached_property
-    def _scores(self) -> Quadratic:
-        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k) of any x."""
+    def _log_joint(self) -> Quadratic:
+        """ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), as a function of x; Σ_k = L_k L_kᵀ.
+
+        |Σ_k| is the squared product of the diagonal of L_k. A weight of 0 gives r = 0.
+        """
         pi, chols = self.weights, np.linalg.cholesky(self.covs)
         log_weights = np.log(pi, where=pi > 0, out=np.full(len(pi), constants.LOG_ZERO))
         log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
@@ -194,8 +202,8 @@ class GaussianMixture:
 def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     """Return N_k, Σ r y, Σ r y yᵀ and H[q] for data x (N, D) and any q over K components.
 
-    y = x - origin_k, where origin_k is the weighted mean, so that no digits cancel; for a component
-    without data it is its row of `means` (K, D).
+    y = x - origin_k with the weighted mean as origin, so that rx is 0 but for rounding; a component
+    without data has its row of `means` (K, D) there.
     """
     r, center = q.probs, chunks.origin(x)  # (N, K), (D,)
     n_k = r.sum(axis=0)
@@ -205,7 +213,8 @@ def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
         y = x - origin[k]
         rx[k] = r_k @ y
         rxx[k] = (r_k[:, None] * y).T @ y
-    return MixtureStats(len(x), float(q.entropy().sum()), origin, n_k, rx, 0.5 * (rxx + rxx.mT))
+    rxx = 0.5 * (rxx + rxx.mT)  # rounding leaves it not quite symmetric
+    return MixtureStats(len(x), float(q.entropy().sum()), origin, n_k, rx, rxx)
 
 
 @checked
@@ -213,9 +222,10 @@ def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> t
     """Return centres (K, D) and labels (N,): a local minimum of Σ_n ‖x_n - centre of n‖².
 
     Eq. k-means: EM of a mixture with equal weights and Σ_k = εI, both fixed, for ε → 0: r becomes
-    one-hot and, up to constants, -2ε times the bound becomes that sum. Starts from K-means++
-    (Arthur and Vassilvitskii 2007): each next centre is a datum drawn with probability proportional
-    to its squared distance from the centres so far.
+    one-hot, and -2ε times the bound tends to that sum. Starts from K-means++ (Arthur and
+    Vassilvitskii 2007): each next centre is a datum drawn with probability proportional to its
+    squared distance from the nearest of the centres so far. After `max_iter` rounds the sum may
+    still be falling; labels are those of the nearest centres in any case.
     """
     k = validate.count(n_components, "n_components", 1, len(x))
     origin = x.mean(axis=0, dtype=np.float64)
@@ -231,16 +241,18 @@ def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> t
     for _ in range(max_iter):
         labels = _nearest(y, centres)  # inference: r one-hot
         counts = np.bincount(labels, minlength=k)[:, None]
-        sums = np.column_stack([np.bincount(labels, column, minlength=k) for column in y.T])
-        new = np.where(counts > 0, sums / np.maximum(counts, 1), centres)  # learning
+        totals = np.column_stack([np.bincount(labels, column, minlength=k) for column in y.T])
+        new = np.where(counts > 0, totals / np.maximum(counts, 1), centres)  # learning
         if np.array_equal(new, centres):
             break
         centres = new
+    else:
+        labels = _nearest(y, centres)
     return origin + centres, labels
 
 
 def _nearest(y: Array, centres: Array) -> Array:
-    """Return which centre is nearest to each datum (N,); the (N, K) distances are not held."""
+    """Return which centre is nearest to each datum (N,), in pieces: (N, K) distances are many."""
     size = max(1, 1_000_000 // len(centres))
     return chunks.over(lambda y: _squared_distances(y, centres).argmin(axis=1), y, size=size)
 
@@ -270,7 +282,10 @@ def _refuse_empty(n_k: Array) -> None:
     """Raise `DegenerateComponent` where a component has no data."""
     used = _used(n_k)
     if not used.all():
-        raise DegenerateComponent(_advice(int(used.argmin()), "is left without data"))
+        raise DegenerateComponent(
+            f"component {used.argmin()} is left without data: its mean and covariance are "
+            f"undefined. Use another start or fewer components, or pass {A_PRIOR}"
+        )
 
 
 def _refuse_singular(stats: MixtureStats, means: Array, covs: Array) -> None:
@@ -278,12 +293,12 @@ def _refuse_singular(stats: MixtureStats, means: Array, covs: Array) -> None:
     spread = np.sqrt(stats.var())
     for k, cov in enumerate(covs):
         if flaw := collapse(cov, means[k], spread):
-            raise DegenerateComponent(_advice(k, flaw))
+            raise DegenerateComponent(_singular(f"component {k}", flaw))
 
 
-def _advice(name, what: str) -> str:
-    name = f"component {name}" if isinstance(name, int) else name
+def _singular(what: str, flaw: str) -> str:
+    other = "" if what == "the data" else ", use fewer components or another start"
     return (
-        f"{name} {what}: its covariance is singular and the likelihood unbounded. Pass "
-        "prior=InverseWishart.from_data(x, n_components), use fewer components or another start"
+        f"{what} {flaw}: its covariance is singular and the likelihood unbounded. Pass {A_PRIOR}"
+        f"{other}, or leave out columns that are constant or follow from others"
     )

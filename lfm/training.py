@@ -11,6 +11,7 @@ door `scale`.
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -178,9 +179,8 @@ class Run:
         x = self.drawn(self.x.index_select(0, self.rows), self.generator)
         eps = self.noise(x, self.generator)
         # No cache of converted weights: a recorded graph would go on using the first ones.
-        with torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.bfloat16, cache_enabled=False
-        ):
+        half = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
+        with half if self.bfloat16 else nullcontext():
             explained, divergence = (term.mean() for term in self.terms(x, eps))
         loss = self.vae.beta * divergence - explained
         loss.backward()

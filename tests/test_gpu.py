@@ -89,7 +89,7 @@ def test_it_says_what_a_cpu_cannot_tell(passed):
         "DataLoader loop over lfm": ("≥ 20", "no GPU"),
     }  # that of the IWAE paper's model holds for static bits alone
     untried = [row["what"] for row in rows if row["verdict"] == "not tried"]
-    assert untried == ["convolutions, bfloat16", "kernels of one eager step"]
+    assert untried == ["convolutions, bfloat16", "kernels of a recorded step"]
 
 
 def test_the_table_that_it_prints_is_its_rows(passed):

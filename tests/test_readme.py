@@ -55,6 +55,18 @@ def test_times_in_the_readme_are_those_that_were_measured():
         assert f"| {figure} |" in RESULTS, figure
 
 
+def test_times_of_a_gpu_are_those_that_were_measured():
+    page = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
+    (found,) = re.findall(
+        r"on one (\w+) it takes (\S+ µs), (\S+ ×) less .*?\s(\S+ ×) less", README, re.S
+    )
+    device, *figures = found
+    assert f"one NVIDIA {device};" in page
+    rows = ("a step, lfm", "eager, data on the device over lfm", "DataLoader loop over lfm")
+    for row, figure in zip(rows, figures, strict=True):
+        assert re.search(rf"\| {row} +\| {figure} +\|", page), row
+
+
 def test_times_in_chapter_11_are_those_that_were_measured():
     cells = nbformat.read(CHAPTERS[-1], as_version=4).cells
     source = next(c.source for c in cells if "# measured: benchmarks/RESULTS.md" in c.source)

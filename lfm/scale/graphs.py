@@ -30,16 +30,21 @@ def recorded(run: Run) -> Callable[[], Tensor] | None:
     before, reason = snapshot(run), None
     try:
         step = _record(run)
-    except networks.MACHINE_FAILED:
-        raise
     except RuntimeError as error:
-        step, reason = None, str(error)
+        if isinstance(error, networks.MACHINE_FAILED) and not _forbidden(error):
+            raise
+        step, reason = None, str(error).split("\n")[0]
         _free_generators(run)
     finally:
         put_back(run, before)
     if reason is not None:
         warn(f"no CUDA graph ({reason}); training goes on step by step", UserWarning)
     return step
+
+
+def _forbidden(error: RuntimeError) -> bool:
+    """Tell whether CUDA refuses what a recording must not do; the GPU itself is sound then."""
+    return "captur" in str(error)  # so do all of its messages of that kind, and no other
 
 
 def _record(run: Run) -> Callable[[], Tensor]:

@@ -203,8 +203,8 @@ def fit(
     x (N, D), or batches of it; `batch_size` and `total` as in `steps`. Makes at most `max_iter`
     learning steps and ends with inference, so that the model and q belong together; `converged`
     says whether it stopped before. `progress` as in `progress.bar`. Eq. ascent: `bounds` never
-    falls. Near a maximum with one parameter each iteration leaves the share of the error that
-    Eq. rate names. Raises what `steps` raises.
+    falls. Near a maximum with one parameter each iteration leaves the fraction R of the error,
+    Eq. rate. Raises what `steps` raises.
     """
     bounds, converged = [], False
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)

@@ -334,7 +334,7 @@ def touching_bound(ax: Axes, theta: Array, log_lik: Array, bound: Array, old: fl
         label=r"learning: climb to $\theta_{new}$",
     )
     ax.plot([new, new], [at_new, np.interp(new, theta, log_lik)], color=GAP, lw=3, label="KL")
-    ax.set(xlabel=r"$\theta$", ylabel="nats")
+    ax.set(xlabel=r"$\theta$", ylabel=r"$\ln p$ and $L$ (nats)")
     ax.set_ylim(log_lik.min() - 0.3 * np.ptp(log_lik), log_lik.max() + 0.1 * np.ptp(log_lik))
     ax.legend(fontsize=9)
     return ax

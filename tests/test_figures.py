@@ -44,7 +44,9 @@ FIGURES = {
     "below_the_top": {"paths": {"a": np.log(1 + GRID - GRID[0]), "b": GRID - GRID[0]}},
     "arrows": {"loadings": X[:3], "names": list("abc")},
     "contours": {"a": GRID, "b": GRID, "density": np.exp(-np.add.outer(GRID**2, GRID**2))},
-    "hills_and_valley": {"grid": GRID, "height": -np.add.outer(GRID**2, GRID**2), "paths": [[(0, 0), (1, 1)]]},
+    "hills_and_valley": {
+        "grid": GRID, "height": -np.add.outer(GRID**2, GRID**2), "paths": [[(0, 0), (1, 1)]],
+    },  # fmt: skip
     "seeking": {"grid": GRID, "p": GRID**2, "ends": [(1.0, GRID), (2.0, GRID)], "spread": 1 + GRID},
     "mixture_diagram": {"priors": True},
     "gap": {"steps": STEPS, "log_lik": np.zeros(6)},

@@ -77,6 +77,11 @@ def half_forgotten(x, theta):
     return expit(theta * x - theta**2)
 
 
+@inference_step.mistake("the log odds lack the square: they are θ x - θ²/2, not θ x")
+def square_forgotten(x, theta):
+    return expit(theta * x)
+
+
 learning_step = Exercise(
     "learning-step",
     chapter="02",
@@ -163,6 +168,11 @@ def entropy_forgotten(x, theta):
     return _trace(x, theta, entropy=0.0)
 
 
+@loop_of_bells.mistake("the entropy is that of bell 1 only: -(1 - r) ln(1 - r) belongs to it too")
+def half_of_the_entropy(x, theta):
+    return _trace(x, theta, other=0.0)
+
+
 @loop_of_bells.mistake("the entropy is subtracted; the bound is E_q[ln p(x, z)] + H[q]")
 def entropy_subtracted(x, theta):
     return _trace(x, theta, entropy=-1.0)
@@ -176,6 +186,11 @@ def prior_forgotten(x, theta):
 @loop_of_bells.mistake("the constant of the Gaussian, -½ ln 2π for each datum, is missing")
 def constant_forgotten(x, theta):
     return _trace(x, theta) + len(x) * 0.5 * np.log(2 * np.pi) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake("the prior ½ of each bell and the constant -½ ln 2π are both missing")
+def prior_and_constant_forgotten(x, theta):
+    return _trace(x, theta) + len(x) * (np.log(2) + 0.5 * np.log(2 * np.pi)) * np.array([0, 1, 1])
 
 
 @loop_of_bells.mistake(
@@ -232,12 +247,13 @@ def _trace(
     total=np.sum,
     infer=responsibility,
     still=1.0,
+    other=1.0,
 ) -> np.ndarray:
     """Return rows of θ, L after inference and L after learning; the options are mistakes."""
     rows, r = [], infer(x, theta)
     for _ in range(ITERATIONS):
         r = infer(x, theta) if renew else r
-        h = -entropy * (product(r, r) + product(1 - r, 1 - r)).sum()
+        h = -entropy * (product(r, r) + other * product(1 - r, 1 - r)).sum()
         new = (r * x).sum() / total(r)
         bounds = [
             (
@@ -292,6 +308,16 @@ def prior_not_in_posterior(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, prior=False)
 
 
+@loop_of_coins.mistake("π is missing from ln p(x, z), and so from r and from L")
+def prior_nowhere(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, prior=False, log_pi=lambda pi: np.zeros(3))
+
+
+@loop_of_coins.mistake("π is the sum of the responsibilities over the data; divide it by N")
+def weights_not_divided(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, count=lambda r: r.sum(axis=0))
+
+
 @loop_of_coins.mistake("each ρ is `flips` times too large: divide by the flips, not by the draws")
 def flips_forgotten(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, share=lambda r: heads @ r / r.sum(axis=0))
@@ -320,6 +346,15 @@ def posterior_once(heads, flips, pi, rho):
 def coefficient_forgotten(heads, flips, pi, rho):
     found = _coins(heads, flips, pi, rho)
     found[:, 6] -= (binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)).sum()
+    return found
+
+
+@loop_of_coins.mistake("the entropy of q is missing from L: this is E_q[ln p(x, z)] alone")
+def coins_without_entropy(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho)
+    for row in found:
+        r = softmax(np.log(row[:3]) + binom.logpmf(heads[:, None], flips, row[3:6]), axis=1)
+        row[6] += xlogy(r, r).sum()
     return found
 
 
@@ -372,17 +407,19 @@ def _coins(
     prior=True,
     hard=False,
     log_p=binom.logpmf,
+    log_pi=np.log,
+    count=lambda r: r.mean(axis=0),
 ) -> np.ndarray:
     """Return rows of π, ρ and L after inference; the options are mistakes."""
     rows, r = [], None
     for _ in range(n):
-        table = np.log(pi) + log_p(heads[:, None], flips, rho)  # (N, 3)
+        table = log_pi(pi) + log_p(heads[:, None], flips, rho)  # (N, 3)
         total = np.log(np.exp(table).sum(axis=1)) if plain else logsumexp(table, axis=1)
         if renew or r is None:
-            r = np.exp(table - total[:, None]) if prior else softmax(table - np.log(pi), axis=1)
+            r = np.exp(table - total[:, None]) if prior else softmax(table - log_pi(pi), axis=1)
             r = np.eye(3)[r.argmax(axis=1)] if hard else r
         rows.append([*pi, *rho, total.sum()])
-        pi = pi if keep_pi else r.mean(axis=0)
+        pi = pi if keep_pi else count(r)
         rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))
     return np.array(rows)
 
@@ -437,6 +474,11 @@ def slope_without_the_far(x, theta):
     return float((ratio_or_zero(x, theta) * (x - theta)).sum())
 
 
+@fisher_gradient.mistake("each r is all or nothing; average over the posterior, a probability")
+def slope_by_hard_choice(x, theta):
+    return float((all_or_nothing(x, theta) * (x - theta)).sum())
+
+
 @fisher_gradient.mistake("this averages over bell 0; θ stands in bell 1, whose share is r")
 def slope_of_the_other_bell(x, theta):
     return float(((1 - responsibility(x, theta)) * (x - theta)).sum())
@@ -465,3 +507,17 @@ def both_bells_differentiated(x, theta):
     r = responsibility(x, theta)
     gain = theta * x - theta**2 / 2  # ln N(x; θ, 1) - ln N(x; 0, 1)
     return float((r * (x - theta) + r * (1 - r) * (x - theta) * gain).sum())
+
+
+@fisher_gradient.mistake("this is the θ of the learning step; the slope is Σ r (x - θ)")
+def learned_instead(x, theta):
+    r = responsibility(x, theta)
+    return float(r @ x / r.sum())
+
+
+@fisher_gradient.mistake(
+    "this is the step that EM takes; the slope is that times Σ r: do not divide by it"
+)
+def step_instead(x, theta):
+    r = responsibility(x, theta)
+    return float(r @ (x - theta) / r.sum())

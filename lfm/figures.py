@@ -550,7 +550,7 @@ def seeking(ax: Axes, grid: Array, p: Array, ends, spread: Array) -> Axes:
         ax.plot(grid, q, look, color=Q, label=label)
     ax.plot(grid, spread, "-.", color=GAP, label=r"least KL$(p\,\|\,q)$")
     ax.set(xlabel="$z$", ylabel="density")
-    ax.legend(fontsize=8, loc="upper right")
+    ax.legend(fontsize=9, loc="upper right")
     return ax
 
 

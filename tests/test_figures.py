@@ -45,8 +45,10 @@ FIGURES = {
     "arrows": {"loadings": X[:3], "names": list("abc")},
     "contours": {"a": GRID, "b": GRID, "density": np.exp(-np.add.outer(GRID**2, GRID**2))},
     "hills_and_valley": {
-        "grid": GRID, "height": -np.add.outer(GRID**2, GRID**2), "paths": [[(0, 0), (1, 1)]],
-    },  # fmt: skip
+        "grid": GRID,
+        "height": -np.add.outer(GRID**2, GRID**2),
+        "paths": [[(0, 0), (1, 1)]],
+    },
     "seeking": {"grid": GRID, "p": GRID**2, "ends": [(1.0, GRID), (2.0, GRID)], "spread": 1 + GRID},
     "mixture_diagram": {"priors": True},
     "gap": {"steps": STEPS, "log_lik": np.zeros(6)},

@@ -110,10 +110,8 @@ def _in_words(ax: Axes) -> str:
         if label and not label.startswith("_") and len(y) > 1 and np.isfinite(y).all():
             parts.append(f"{_spoken(label)} goes from {y[0]:.3g} to {y[-1]:.3g}")
     for bars in ax.containers:
-        if sizes := [p.get_height() for p in bars if isinstance(p, Rectangle)]:
-            widths = [p.get_width() for p in bars]
-            values = sizes if len(set(np.round(widths, 9))) == 1 else widths
-            shown = ", ".join(f"{v:.3g}" for v in values[:12])
+        if sides := [(p.get_bbox().p0, p.get_bbox().p1) for p in bars if isinstance(p, Rectangle)]:
+            shown = ", ".join(f"{v:.3g}" for v in _bar_values(np.array(sides))[:12])
             label = bars.get_label()
             parts.append(f"{'bars' if label.startswith('_') else _spoken(label)}: {shown}")
     for points in ax.collections:
@@ -123,9 +121,20 @@ def _in_words(ax: Axes) -> str:
     return " ".join(f"{p}." for p in parts if p)
 
 
+def _bar_values(corners: Array) -> Array:
+    """Return what bars tell, of their corners (bars, 2, 2): where they end, if all have one foot.
+
+    Bars that stand on others, each with a foot of its own, tell their lengths.
+    """
+    sizes = corners[:, 1] - corners[:, 0]
+    along = 1 if len(set(np.round(sizes[:, 0], 9))) == 1 else 0  # lying bars differ in width
+    feet = corners[:, 0, along]
+    return corners[:, 1, along] if np.ptp(feet) < 1e-9 else sizes[:, along]
+
+
 def _spoken(text: str) -> str:
     """Return a label without the signs that only TeX needs."""
-    return re.sub(r"[$\\{}]|\\[,;!]", "", text.replace(r"\|", "|")).strip()
+    return re.sub(r"\\[,;!]|[$\\{}]", "", text.replace(r"\|", "|")).strip()
 
 
 # ------------------------------------------------------------------ any chapter

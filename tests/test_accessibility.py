@@ -155,6 +155,14 @@ def test_a_description_tells_what_is_plotted():
     figures.plt.close(fig)
 
 
+def test_bars_tell_where_they_end_and_bars_on_others_how_long_they_are():
+    fig, ax = figures.new()
+    ax.bar([0, 1], [1.5, 5], bottom=-8, label="bound")  # on a common foot, which is arbitrary
+    ax.bar([0, 1], [4, 0.5], bottom=[-6.5, -3], label=r"KL$(q\,\|\;$posterior$)$")
+    assert figures.describe(fig) == "bound: -6.5, -3. KL(q|posterior): 4, 0.5."
+    figures.plt.close(fig)
+
+
 def test_bars_that_lie_down_and_images_are_told_too():
     fig, (left, right) = figures.new(1, 2)
     left.barh(["a", "b"], [0.25, 4])

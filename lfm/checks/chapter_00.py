@@ -221,8 +221,8 @@ which_codes = Exercise(
 def sets_and_labels(rng):
     """Draw six sets of codes of 20 faces: in each the label shifts two columns, more or less.
 
-    Each set has six pairs of equal codes; in one of the last five they are pairs of like label.
-    Drawn again until one set is best, not the first, and two measures drawn by lot from `blind`
+    Each set has six pairs of equal codes; in one of the last four they are pairs of like label.
+    Drawn again until one of these is the best set, and two measures drawn by lot from `blind`
     prefer other sets.
     """
     rivals = [blind[i] for i in rng.permutation(len(blind))[:2]]
@@ -230,7 +230,8 @@ def sets_and_labels(rng):
         labels = rng.permutation(np.arange(20) % 2)
         codes = rng.normal(size=(6, 20, 3))
         codes[..., :2] += rng.uniform(0, 2, (6, 1, 2)) * labels[:, None]
-        alike = rng.integers(1, 6)
+        codes *= rng.choice([0.4, 1, 2.5], (6, 1, 3))  # so that it matters to rescale the columns
+        alike = rng.integers(2, 6)
         for i, z in enumerate(codes):
             kinds = [np.flatnonzero(labels == k) for k in (0, 1)] if i == alike else [np.arange(20)]
             for kind in kinds:
@@ -238,7 +239,7 @@ def sets_and_labels(rng):
                 z[one] = z[other]
         counts = agreements(codes, labels)
         best = int(counts.argmax())
-        unique = best > 0 and (counts == counts[best]).sum() == 1
+        unique = best > 1 and (counts == counts[best]).sum() == 1
         if unique and all(rival(codes, labels) != best for rival in rivals):
             return codes, labels
 
@@ -356,4 +357,43 @@ def mean_within_a_label(codes, labels):
     return int(distances_within(codes)[:, same].mean(axis=-1).argmin())
 
 
+@which_codes.mistake(
+    "the columns were rescaled first, and with them the distances; take the codes as they are given"
+)
+def columns_rescaled(codes, labels):
+    return best_set(codes / codes.std(axis=1, keepdims=True), labels)
+
+
+@which_codes.mistake("this asks more neighbours than one; only the one nearest counts")
+def three_nearest(codes, labels):
+    apart = distances_within(codes) + np.where(np.eye(len(labels), dtype=bool), np.inf, 0)
+    votes = labels[np.argsort(apart, axis=-1)[..., :3]].sum(axis=-1) > 1.5
+    return int((votes == labels).sum(axis=-1).argmax())
+
+
+@which_codes.mistake(
+    "this compares each face with the means of the labels; wanted is its nearest other face"
+)
+def nearest_mean(codes, labels):
+    means = np.stack([codes[:, labels == k].mean(axis=1) for k in (0, 1)], axis=1)  # (M, 2, D)
+    found = np.linalg.norm(codes[:, :, None] - means[:, None], axis=-1).argmin(axis=-1)
+    return int((found == labels).sum(axis=-1).argmax())
+
+
+@which_codes.mistake("this compares directions, by cosines; wanted is the Euclidean distance")
+def by_cosines(codes, labels):
+    unit = codes / np.linalg.norm(codes, axis=-1, keepdims=True)
+    return best_set(unit, labels)
+
+
+@which_codes.mistake(
+    "half of the faces were looked up among the other half; look up each among all others"
+)
+def half_and_half(codes, labels):
+    n = len(labels) // 2
+    found = labels[:n][distances_within(codes)[:, n:, :n].argmin(axis=-1)]
+    return int((found == labels[n:]).sum(axis=-1).argmax())
+
+
 blind = (first_column, largest_difference, sums_of_differences, nearest_neighbours)
+blind += (columns_rescaled, by_cosines)

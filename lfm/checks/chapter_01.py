@@ -27,7 +27,7 @@ def table(rng):
         - down
         - rng.permutation([0.0, 1.0, 900.0, 1500.0, 3000.0])[:n, None]
     )
-    t[0, 0] -= 800.0
+    t[0, 0] -= 5000.0  # even the mean of the row is then too low to be subtracted
     return (t,)
 
 
@@ -53,12 +53,33 @@ def maximum_of_the_table(t):
 
 
 @log_marginal.mistake(
-    "this subtracts the row's minimum, and then the largest exponential overflows: subtract the "
-    "maximum, so that the largest is 1"
+    "this subtracts the row's minimum or mean, and the largest exponential may then overflow: "
+    "subtract the maximum, so that the largest is 1"
 )
 def minimum_of_the_row(t):
     m = t.min(axis=-1, keepdims=True)
     return (m + np.log(np.exp(t - m).sum(axis=-1, keepdims=True)))[..., 0]
+
+
+@log_marginal.mistake(
+    "a tiny number inside the log hides that the exponentials still underflow: all rows far down "
+    "get its log. Subtract the row's maximum before exp"
+)
+def tiny_number_added(t):
+    return np.log(np.exp(t).sum(axis=-1) + 1e-300)
+
+
+@log_marginal.mistake(
+    "where the exponentials underflow, -inf was replaced by another number; subtract the row's "
+    "maximum before exp, and nothing underflows"
+)
+def infinity_replaced(t):
+    return np.nan_to_num(np.log(np.exp(t).sum(axis=-1)))
+
+
+@log_marginal.mistake("this is in bits; the course counts in nats, with natural logarithms")
+def marginal_in_bits(t):
+    return logsumexp(t, axis=-1) / np.log(2)
 
 
 @log_marginal.mistake("the row's maximum was subtracted; add it back after the log")
@@ -113,6 +134,24 @@ def zero_over_zero(t):
 def one_maximum_for_all(t):
     p = np.exp(t - t.max())
     return p / p.sum(axis=-1, keepdims=True)
+
+
+@posterior.mistake(
+    "this subtracts the row's mean, and where one value lies far below, the others overflow: "
+    "subtract the maximum"
+)
+def mean_of_the_row_in_posterior(t):
+    p = np.exp(t - t.mean(axis=-1, keepdims=True))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@posterior.mistake(
+    "0/0 was avoided or replaced, but far down the exponentials still underflow, and the row sums "
+    "to 0, not to 1: subtract the row's maximum before exp"
+)
+def zeros_far_down(t):
+    p = np.exp(t)
+    return p / (p.sum(axis=-1, keepdims=True) + 1e-300)
 
 
 @posterior.mistake("these are not normalised: each row must sum to 1")
@@ -267,6 +306,21 @@ def the_loss(q, t):
     return logsumexp(t, axis=-1) - bound.lower_bound(q, t)
 
 
+@lower_bound.mistake("this is ln p(x) plus the divergence; the bound is ln p(x) minus it")
+def loss_added(q, t):
+    return 2 * logsumexp(t, axis=-1) - bound.lower_bound(q, t)
+
+
+@lower_bound.mistake("this is the exponential of the bound; the bound itself is wanted")
+def exponential_of_the_bound(q, t):
+    return np.exp(bound.lower_bound(q, t))
+
+
+@lower_bound.mistake("this is the mean over all data; wanted is one number for each datum")
+def mean_over_data(q, t):
+    return bound.lower_bound(q, t).mean()
+
+
 @lower_bound.mistake("these are summed over all data; wanted is one number for each datum")
 def summed_over_data(q, t):
     return bound.lower_bound(q, t).sum()
@@ -314,6 +368,13 @@ def base_ten(q, p):
 )
 def both_directions(q, p):
     return bound.kl(q, p) + bound.kl(p, q)
+
+
+@divergence.mistake(
+    "this is half the sum of both directions; wanted is one of them, with the average under q"
+)
+def half_of_both_directions(q, p):
+    return (bound.kl(q, p) + bound.kl(p, q)) / 2
 
 
 @divergence.mistake(
@@ -416,7 +477,7 @@ def entropy_alone(q, s):
 
 
 @choose_q.mistake(
-    "this takes the candidate with most weight on the largest score; all four values count"
+    "this takes the candidate with most weight on the largest score; all values count"
 )
 def most_on_the_largest(q, s):
     return int(q[:, s.argmax()].argmax())

@@ -1,5 +1,7 @@
 """The exercises of chapter 02: expectation maximization."""
 
+from itertools import pairwise
+
 import numpy as np
 from scipy.special import expit, logsumexp, softmax, xlogy
 from scipy.stats import binom, norm
@@ -80,6 +82,18 @@ def half_forgotten(x, theta):
 @inference_step.mistake("the log odds lack the square: they are θ x - θ²/2, not θ x")
 def square_forgotten(x, theta):
     return expit(theta * x)
+
+
+@inference_step.mistake("a sign is turned: the log odds are θ x - θ²/2, not θ x + θ²/2")
+def square_added(x, theta):
+    return expit(theta * x + theta**2 / 2)
+
+
+@inference_step.mistake(
+    "the log odds are twice too large: each Gaussian has the factor ½ in its exponent"
+)
+def halves_forgotten(x, theta):
+    return expit(2 * theta * x - theta**2)
 
 
 learning_step = Exercise(
@@ -193,6 +207,16 @@ def prior_and_constant_forgotten(x, theta):
     return _trace(x, theta) + len(x) * (np.log(2) + 0.5 * np.log(2 * np.pi)) * np.array([0, 1, 1])
 
 
+@loop_of_bells.mistake("the prior ½ of each bell and the entropy of q are both missing")
+def prior_and_entropy_forgotten(x, theta):
+    return _trace(x, theta, entropy=0.0) + len(x) * np.log(2) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake("L is in bits; wanted are nats, from the natural logarithm")
+def bound_in_bits(x, theta):
+    return _trace(x, theta) / [1, np.log(2), np.log(2)]
+
+
 @loop_of_bells.mistake(
     "where r is 0 or 1 this is 0 · ln 0, which the computer calls NaN; the term is 0 "
     "(`scipy.special.xlogy` knows it)"
@@ -275,20 +299,22 @@ def _log_lik(x, theta) -> float:
 loop_of_coins = Exercise(
     "loop-of-coins",
     chapter="02",
-    hint="In each of the 20 rounds: ln p(x, z) (N, 3), L, r; then π and ρ from r.",
+    hint="In each of the 20 rounds: ln p(x, z) (N, 3), L, r; then π and ρ from r, not clipped.",
     praise="the same loop, another model: only the two steps had to be written",
 )
 
 
 @loop_of_coins.draw
 def coins(rng):
+    # 4096: rows lie thousands of nats down. A power of two, so that 1 is reached without rounding.
     rho, start = np.array([0.02, 0.5, 0.85]), np.array([0.4, 0.5, 0.6])
-    flips = int(rng.choice([10, 25, 3000]))  # 3000: rows lie thousands of nats down
-    pi, n = rng.dirichlet([5.0, 5.0, 5.0]), 1 if rng.integers(4) == 0 else 30
-    heads = rng.binomial(flips, rho[rng.choice(3, size=n)])
-    if n == 1:
-        heads, flips = np.array([0]), 10  # every ρ becomes 0, the edge of what is allowed
-    return heads, flips, pi, start + rng.uniform(-0.04, 0.04, 3)
+    flips, edge, alone = int(rng.choice([16, 32, 4096])), int(rng.integers(3)), rng.integers(4) == 0
+    flips, pi = 16 if alone else flips, rng.dirichlet([5.0, 5.0, 5.0])
+    heads = rng.binomial(flips, rho[rng.choice(3, size=1 if alone else 30)])
+    heads, start = np.minimum(heads, flips - 1), start + rng.uniform(-0.04, 0.04, 3)
+    if edge < 2:  # a coin that shows tails alone, or heads alone
+        heads[0], start[2 * edge] = flips * edge, edge
+    return heads, flips, pi, start
 
 
 @loop_of_coins.reference
@@ -345,7 +371,7 @@ def posterior_once(heads, flips, pi, rho):
 @loop_of_coins.mistake("the binomial coefficient is missing from L (it cancels in r, but not here)")
 def coefficient_forgotten(heads, flips, pi, rho):
     found = _coins(heads, flips, pi, rho)
-    found[:, 6] -= (binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)).sum()
+    found[:, 6] -= _coefficient(heads, flips).sum()
     return found
 
 
@@ -353,7 +379,7 @@ def coefficient_forgotten(heads, flips, pi, rho):
 def coins_without_entropy(heads, flips, pi, rho):
     found = _coins(heads, flips, pi, rho)
     for row in found:
-        r = softmax(np.log(row[:3]) + binom.logpmf(heads[:, None], flips, row[3:6]), axis=1)
+        r = softmax(_joint(heads, flips, row), axis=1)
         row[6] += xlogy(r, r).sum()
     return found
 
@@ -371,7 +397,10 @@ def coins_by_plain_exponentials(heads, flips, pi, rho):
 )
 def coins_zero_times_log_of_zero(heads, flips, pi, rho):
     found = _coins(heads, flips, pi, rho)
-    found[:, 6] = [_bound_by_parts(heads, flips, row[:3], row[3:6]) for row in found]
+    for row in found:
+        table = _joint(heads, flips, row)
+        r = softmax(table, axis=1)
+        row[6] = (r * (table - np.log(r))).sum()
     return found
 
 
@@ -386,6 +415,56 @@ def coins_at_the_edge(heads, flips, pi, rho):
 @loop_of_coins.mistake("each r is all or nothing; inference takes the posterior, a probability")
 def coins_by_hard_choice(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, hard=True)
+
+
+@loop_of_coins.mistake("each ρ stands before each π; the π come first")
+def rho_before_pi(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho)[:, [3, 4, 5, 0, 1, 2, 6]]
+
+
+@loop_of_coins.mistake("L is that after learning; wanted is the one after inference")
+def coins_bound_after_learning(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho, n=ITERATIONS + 1)
+    for row, new in pairwise(found):
+        r = softmax(_joint(heads, flips, row), axis=1)
+        table = np.where(r > 0, _joint(heads, flips, new), 0)
+        row[6] = (r * table - xlogy(r, r)).sum()
+    return found[:-1]
+
+
+@loop_of_coins.mistake("the entropy is subtracted; the bound is E_q[ln p(x, z)] + H[q]")
+def coins_entropy_subtracted(heads, flips, pi, rho):
+    return 2 * coins_without_entropy(heads, flips, pi, rho) - _coins(heads, flips, pi, rho)
+
+
+@loop_of_coins.mistake(
+    "r is computed anew between π and ρ; one learning step takes both from the same r"
+)
+def renewed_in_between(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, again=True)
+
+
+@loop_of_coins.mistake(
+    "each ρ is kept away from 0 and 1; a ρ that is 0 stays 0, but one of a billionth can grow"
+)
+def kept_from_the_edge(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, log_p=_clipped)
+
+
+@loop_of_coins.mistake(
+    "only one of the two terms is safe: x ln ρ is 0 · ln 0 for ρ = 0, (m - x) ln(1 - ρ) for ρ = 1; "
+    "here the first is NaN"
+)
+def coins_at_the_edge_0(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, log_p=_safe_at_1)
+
+
+@loop_of_coins.mistake(
+    "only one of the two terms is safe: x ln ρ is 0 · ln 0 for ρ = 0, (m - x) ln(1 - ρ) for ρ = 1; "
+    "here the second is NaN"
+)
+def coins_at_the_edge_1(heads, flips, pi, rho):
+    return _coins(heads, flips, pi, rho, log_p=_safe_at_0)
 
 
 @loop_of_coins.mistake("L is the mean over the data; wanted is the sum")
@@ -406,6 +485,7 @@ def _coins(
     plain=False,
     prior=True,
     hard=False,
+    again=False,
     log_p=binom.logpmf,
     log_pi=np.log,
     count=lambda r: r.mean(axis=0),
@@ -420,21 +500,35 @@ def _coins(
             r = np.eye(3)[r.argmax(axis=1)] if hard else r
         rows.append([*pi, *rho, total.sum()])
         pi = pi if keep_pi else count(r)
+        r = softmax(log_pi(pi) + log_p(heads[:, None], flips, rho), axis=1) if again else r
         rho = share(r) if share else heads @ r / (flips * r.sum(axis=0))
     return np.array(rows)
 
 
-def _bound_by_parts(heads, flips, pi, rho) -> float:
-    """Return Σ r (ln p(x, z) - ln r), NaN where an r is 0."""
-    table = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)
-    r = softmax(table, axis=1)
-    return (r * (table - np.log(r))).sum()
+def _joint(heads, flips, row) -> np.ndarray:
+    """Return ln p(x, z) (N, 3) for the π and ρ of a row."""
+    return np.log(row[:3]) + binom.logpmf(heads[:, None], flips, row[3:6])
+
+
+def _coefficient(heads, flips) -> np.ndarray:
+    return binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)
 
 
 def _without_xlogy(heads, flips, rho) -> np.ndarray:
     """Return the log of the binomial, NaN where ρ is 0 or 1."""
-    coefficient = binom.logpmf(heads, flips, 0.5) - flips * np.log(0.5)
-    return coefficient + heads * np.log(rho) + (flips - heads) * np.log(1 - rho)
+    return _coefficient(heads, flips) + heads * np.log(rho) + (flips - heads) * np.log(1 - rho)
+
+
+def _safe_at_0(heads, flips, rho) -> np.ndarray:
+    return _coefficient(heads, flips) + xlogy(heads, rho) + (flips - heads) * np.log(1 - rho)
+
+
+def _safe_at_1(heads, flips, rho) -> np.ndarray:
+    return _coefficient(heads, flips) + heads * np.log(rho) + xlogy(flips - heads, 1 - rho)
+
+
+def _clipped(heads, flips, rho) -> np.ndarray:
+    return binom.logpmf(heads, flips, np.clip(rho, 1e-9, 1 - 1e-9))
 
 
 fisher_gradient = Exercise(
@@ -482,6 +576,19 @@ def slope_by_hard_choice(x, theta):
 @fisher_gradient.mistake("this averages over bell 0; θ stands in bell 1, whose share is r")
 def slope_of_the_other_bell(x, theta):
     return float(((1 - responsibility(x, theta)) * (x - theta)).sum())
+
+
+@fisher_gradient.mistake("θ is not subtracted: the slope of bell 1's log density is x - θ, not x")
+def place_forgotten(x, theta):
+    return float((responsibility(x, theta) * x).sum())
+
+
+@fisher_gradient.mistake(
+    "this is the slope of r, summed: r (1 - r)(x - θ); each datum counts with its r alone"
+)
+def slope_of_r(x, theta):
+    r = responsibility(x, theta)
+    return float((r * (1 - r) * (x - theta)).sum())
 
 
 @fisher_gradient.mistake("the sign is turned")

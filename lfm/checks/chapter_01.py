@@ -27,7 +27,9 @@ def table(rng):
         - down
         - rng.permutation([0.0, 1.0, 900.0, 1500.0, 3000.0])[:n, None]
     )
-    t[0, 0] -= 5000.0  # even the mean of the row is then too low to be subtracted
+    # Neither a fixed column nor the mean of the row is then right to be subtracted.
+    t[0, 0] -= 5000.0
+    t[-1, -1] -= 5000.0
     return (t,)
 
 
@@ -199,9 +201,12 @@ lower_bound.reference(bound.lower_bound)
 @lower_bound.draw
 def q_and_table(rng):
     # Some q are 0 somewhere; rows of the table lie far apart; there may be a single datum.
-    n, k = rng.choice([1, 4, 5]), rng.integers(2, 6)
+    n, k = rng.choice([1, 4, 5]), rng.integers(3, 6)
     q = rng.dirichlet(np.ones(k), size=n)
-    q[0] = np.eye(k)[rng.integers(k)]
+    q[0, rng.integers(k)] = 0.0
+    q[0] /= q[0].sum()
+    if n > 1:
+        q[1] = np.eye(k)[rng.integers(k)]
     return q, rng.normal(size=(n, k)) - 2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[:n, None]
 
 

@@ -535,7 +535,7 @@ fisher_gradient = Exercise(
     "fisher-gradient",
     chapter="02",
     hint="Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ.",
-    praise="the slope of the likelihood, without differentiating the log of a sum",
+    praise="by Fisher's identity the slope is Σ r (x - θ): no log of a sum is differentiated",
 )
 
 fisher_gradient.draw(bells)
@@ -547,7 +547,7 @@ def slope(x, theta):
 
 
 @fisher_gradient.mistake(
-    "each datum counts wholly; average the gradient of the joint over the posterior"
+    "each datum counts wholly; average the gradient of the log joint over the posterior"
 )
 def all_count_wholly(x, theta):
     return float((x - theta).sum())

@@ -50,10 +50,10 @@ def fit(
     Takes x (N, D), or batches of it, and stops where a plain step raises ln p(X) by less than
     `tol` nats per datum; at the end comes one step of EM. Eq. ascent: `bounds` never falls. It has
     a value for every model that was tried, so a leap that was taken back repeats the one before;
-    at most `max_iter` are tried after the first. Without `leaps` there are
-    plain steps only. For N < D the maximum may be a higher one than
-    that of `em.fit`, and the first model, which max_iter=0 returns, is not `model` itself but has
-    the best W and μ for its Ψ. Raises what `em.fit` raises.
+    at most `max_iter` are tried after the first. Without `leaps` there are plain steps only. For
+    N < D the maximum may be a higher one than that of `em.fit`, and the first model, which
+    max_iter=0 returns, is not `model` itself but has the best W and μ for its Ψ. Raises what
+    `em.fit` raises.
     """
     moments = passes.over(model, x).x
     bounds, converged = [], False

@@ -439,7 +439,7 @@ def shrunken_projection(ax: Axes, x: Array, model, shown: Array) -> Axes:
         ax.plot(*np.array([x[n], mu + w * z[n, 0]]).T, color=DATA, ls=":", lw=1.2)
     ax.scatter(*x[shown].T, s=26, color=DATA, edgecolors="black", label="data", zorder=3)
     for values, marker, color, name in (
-        (z[shown, 0], "s", "white", "most likely for $x$ alone"),
+        (z[shown, 0], "s", "white", "without the prior"),
         (z[shown, 1], "o", Q, "posterior mean"),
     ):
         at = (mu + np.outer(values, w)).T
@@ -461,11 +461,12 @@ def kept_by_a_step(ax: Axes) -> Axes:
 
 
 def below_the_top(ax: Axes, paths: dict[str, Array]) -> Axes:
-    """Draw how far each path of bounds is below the best end of all, on a log scale from .01."""
+    """Draw how far each path of bounds is below the best end of all, on a log scale down to .01."""
     top = max(bounds[-1] for bounds in paths.values())
     looks = (("black", "-"), (THETA, "--"), (Q, ":"))
     for (name, bounds), (color, style) in zip(paths.items(), looks, strict=False):
         below = np.maximum(top - bounds, 0.01)
+        below = below[: np.count_nonzero(below > 0.01) + 1]
         curve(ax, np.arange(len(below)), below, color=color, style=style, label=name)
     ax.set(xlabel="iteration", ylabel="below the top / nats", yscale="log")
     ax.legend()

@@ -233,6 +233,19 @@ def test_data_may_come_as_moments_or_in_batches(shape):
     assert len(none.bounds) == 1
 
 
+def test_without_leaps_each_step_is_plain():
+    for shape in SHAPES.values():
+        x, start = problem(shape)
+        moments = Moments.of(x)
+        look = profiled if moments.scatter is None else expanded
+        place, bounds = look(start, moments), []
+        for _ in range(6):
+            bounds.append(place.bound)
+            place = look(place.next, moments)
+        plain = quiet(acceleration.fit, start, x, max_iter=5, tol=0, leaps=False)
+        np.testing.assert_allclose(plain.bounds[:6], bounds)
+
+
 def test_what_is_no_factor_analysis_is_refused():
     x, start = problem(SHAPES["more data"])
     mixture = GaussianMixture.init(x, 2, rng=0)

@@ -50,6 +50,11 @@ def roots_of_variances(x, W, mu, psi):
     return posterior_means(x, W, mu, np.sqrt(psi))
 
 
+@factor_posterior.mistake("G is missing: the sum of weighted columns is not yet the mean")
+def covariance_forgotten(x, W, mu, psi):
+    return (x - mu) / psi @ W
+
+
 factor_log_det = Exercise(
     "factor-log-det",
     chapter="04",
@@ -136,6 +141,11 @@ def transposed(y, m, G):
     return np.linalg.solve(m.T @ m + len(y) * G, m.T @ y)
 
 
+@learn_loadings.mistake("the uncertainty is that of the posterior, G, not that of the prior, I")
+def uncertainty_of_the_prior(y, m, G):
+    return np.linalg.solve(m.T @ m + len(y) * np.eye(len(G)), m.T @ y).T
+
+
 ppca_noise = Exercise(
     "ppca-noise",
     chapter="04",
@@ -212,3 +222,16 @@ def believed_the_mean(W, mu, psi, seen, x):
 @fill_in.mistake("the mean has not been added back")
 def mean_not_added_back(W, mu, psi, seen, x):
     return np.where(seen, x, filled_in(W, mu, psi, seen, x) - mu)
+
+
+@fill_in.mistake("what was seen stays as it is; only the rest is replaced")
+def replaced_everywhere(W, mu, psi, seen, x):
+    z = posterior_means(x[seen][None], W[seen], mu[seen], psi[seen])[0]
+    return W @ z + mu
+
+
+@fill_in.mistake(
+    "the mask is upside down: what was seen stays as it is, and what was hidden is replaced"
+)
+def mask_upside_down(W, mu, psi, seen, x):
+    return np.where(seen, replaced_everywhere(W, mu, psi, seen, x), x)

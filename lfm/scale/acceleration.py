@@ -1,14 +1,14 @@
 """Factor analysis in a few iterations: better plain steps, and leaps that are taken back.
 
-EM is slow since each of its two steps trusts the other. Two plain steps trust less; the likelihood
-never falls by either.
+EM is slow since learning takes the units of z from the old W, and inference takes Ψ as it finds it.
+Two plain steps trust less; the likelihood never falls by either.
 
 - More data than columns: parameter expansion (PX-EM). Learning also fits the covariance of the
   factors, which is I in the model, and then measures them in units in which it is I again.
 - Fewer data than columns, N < D: the closed form of probabilistic PCA gives the W that is best for
-  the present Ψ, from the eigenvectors of an N × N matrix, and learning is left with Ψ (ECME). What
-  needs no D is done there. The N × N matrix itself does, in every iteration: a noise variance for
-  each column weighs the columns anew, at N² D operations.
+  the present Ψ, from the eigenvectors of an N × N matrix, and learning is left with Ψ (ECME). All
+  but the N × N matrix is done in N dimensions; that matrix costs N² D in every iteration, since
+  each new Ψ weighs the columns anew.
 
 What is left of the error then shrinks by nearly the same share in each step, so two steps say
 where the sequence is going, and one leap goes there (SQUAREM). A leap may lower the likelihood; it
@@ -42,6 +42,7 @@ def fit(
     *,
     max_iter: Whole = 1000,
     tol: Amount = 1e-6,
+    leaps: bool = True,
     progress: bool | None = None,
 ) -> em.Fit:
     """Maximise the likelihood of factor analysis in fewer iterations than `em.fit`.
@@ -49,13 +50,15 @@ def fit(
     Takes x (N, D), or batches of it, and stops where a plain step raises ln p(X) by less than
     `tol` nats per datum; at the end comes one step of EM. Eq. ascent: `bounds` never falls. It has
     a value for every model that was tried, so a leap that was taken back repeats the one before;
-    at most `max_iter` are tried after the first. For N < D the maximum may be a higher one than
-    that of `em.fit`. Raises what `em.fit` raises.
+    at most `max_iter` are tried after the first. Without `leaps` there are plain steps only. For
+    N < D the maximum may be a higher one than that of `em.fit`, and the first model, which
+    max_iter=0 returns, is not `model` itself but has the best W and μ for its Ψ. Raises what
+    `em.fit` raises.
     """
     moments = passes.over(model, x).x
     bounds, converged = [], False
     with progress_bar(max_iter, progress, desc="EM", unit="step") as bar:
-        for place, plain in itertools.islice(_climb(model, moments), max_iter + 1):
+        for place, plain in itertools.islice(_climb(model, moments, leaps), max_iter + 1):
             bounds.append(place.bound)
             if plain:
                 converged = bounds[-1] - bounds[-2] < tol * moments.n
@@ -76,12 +79,15 @@ class Place:
     next: FactorAnalysis
 
 
-def _climb(model: FactorAnalysis, x: Moments) -> Iterator[tuple[Place, bool]]:
+def _climb(model: FactorAnalysis, x: Moments, leaps: bool) -> Iterator[tuple[Place, bool]]:
     """Yield the best place so far for each model tried, and whether a plain step led to it."""
     wide = x.scatter is None
     look = profiled if wide else expanded
     old = look(model, x)
     yield old, False
+    while not leaps:
+        old = look(old.next, x)
+        yield old, True
     while True:
         one = look(old.next, x)
         yield one, True
@@ -96,10 +102,11 @@ def _climb(model: FactorAnalysis, x: Moments) -> Iterator[tuple[Place, bool]]:
 
 
 def expanded(model: FactorAnalysis, x: Moments) -> Place:
-    """Return the step in which the factors may have any mean m (K,) and covariance S (K, K).
+    """Return ln p(X) of the model and the parameter-expanded step from it.
 
-    Learning gives x = W z + μ, and N(m, S) is what fits the factors best. In units in which they
-    have mean 0 and covariance I, the loadings are W S^½ and the mean is μ + W m.
+    In that step the factors may have any mean m (K,) and covariance S (K, K). Learning gives
+    x = W z + μ, and N(m, S) is what fits the factors best. In units in which they have mean 0 and
+    covariance I, the loadings are W S^½ and the mean is μ + W m.
     """
     stats = model.expect(x, model.infer(x))
     new, m = model.learn(stats), stats.z / stats.n
@@ -146,6 +153,7 @@ def _leapt(
     Of the coordinates let r be the first change, and v the change of that change. A sequence that
     keeps the share s of its error in each step ends r / (1 - s) away, and |r| / |v| = 1 / (1 - s).
     SQUAREM goes by 2 a r + a² v with a = |r| / |v|: so far, and two plain steps where a = 1.
+    The mean is left out, since it is x̄ from the first plain step on.
     """
     scale = np.sqrt(old.noise)[:, None]  # so that units of the columns do not matter
 

@@ -56,6 +56,16 @@ def where_it_ends(mu, Lam, m2):
     return mu[0]
 
 
+@mean_field_gaussian.mistake("not divided by Λ₁₁, the precision of q₁")
+def not_divided(mu, Lam, m2):
+    return mu[0] - Lam[0, 1] * (m2 - mu[1])
+
+
+@mean_field_gaussian.mistake("μ₁ is missing: where z₂ is at home, so is z₁")
+def own_mean_forgotten(mu, Lam, m2):
+    return -Lam[0, 1] / Lam[0, 0] * (m2 - mu[1])
+
+
 gamma_rate = Exercise(
     "gamma-rate",
     chapter="05",
@@ -116,6 +126,17 @@ def about_the_mean_of_the_data(x, mean, mean_0, prec, strength, rate):
     return updated_rate(x, x.mean(), mean_0, prec, strength, rate)
 
 
+@gamma_rate.mistake("this is the rate of the exact posterior; wanted is that of q(τ), given q(μ)")
+def exact_rate(x, mean, mean_0, prec, strength, rate):
+    pull = strength * len(x) / (strength + len(x)) * (x.mean() - mean_0) ** 2
+    return rate + 0.5 * (np.square(x - x.mean()).sum() + pull)
+
+
+@gamma_rate.mistake("the prior's square counts λ₀ times, so N + λ₀ variances, not N + 1")
+def one_more_datum(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, prec, strength, rate) + 0.5 * (1 - strength) / prec
+
+
 expected_log_weights = Exercise(
     "expected-log-weights",
     chapter="05",
@@ -168,10 +189,20 @@ def sign_of_the_log(alpha):
     return -expected_logs(alpha)
 
 
+@expected_log_weights.mistake("this is ln α; the derivative of ln Γ is ψ, and the sum is missing")
+def log_of_alpha(alpha):
+    return np.log(alpha)
+
+
+@expected_log_weights.mistake("ln in place of ψ for α_k: both terms come from ln Γ")
+def log_of_one(alpha):
+    return np.log(alpha) - digamma(alpha.sum())
+
+
 expected_log_det = Exercise(
     "expected-log-det",
     chapter="05",
-    hint="D digammas of halves, D ln 2 and ln|W|.",
+    hint="Differentiate the log of the Wishart's normaliser with respect to ν/2.",
     praise="what weighs the size of components against each other",
 )
 
@@ -227,28 +258,36 @@ def log_2_once(nu, W):
     return mean_log_det(nu, W) - (len(W) - 1) * np.log(2)
 
 
-best_product = Exercise(
-    "best-product",
+@expected_log_det.mistake("ln in place of ψ: the derivative of ln Γ is the digamma")
+def log_for_digamma(nu, W):
+    d = len(W)
+    halves = 0.5 * (nu - np.arange(d))
+    return np.log(halves).sum() + d * np.log(2) + np.linalg.slogdet(W)[1]
+
+
+best_of_starts = Exercise(
+    "best-of-starts",
     chapter="05",
     hint="From each start: q_a from E_b[ln p], q_b from E_a[ln p], 100 times; keep the highest L.",
     praise="you compared bounds, and kept the product with the highest one",
 )
 
 
-@best_product.draw
+@best_of_starts.draw
 def tables_and_starts(rng):
-    # Values that agree are probable, so that there are several optima; the best is neither the
-    # first start's end nor the last's, and most starts end elsewhere.
-    n = rng.choice([3, 4])
-    table = rng.dirichlet(np.ones(n)) * (1 - 0.02 * n) + 0.02
-    joint = np.full((n, n + 1), 0.003) * rng.uniform(0.5, 1.5, size=(n, n + 1))
-    joint[np.arange(n), np.arange(n)] += table
-    top = table.argmax()
-    others = [k for k in range(n) if k != top]
-    order = [others[0], others[-1], top, others[0], others[-1]]
-    starts = np.full((5, n + 1), 0.02)
-    starts[np.arange(5), order] = 1 - 0.02 * n
-    return np.log(joint) + rng.choice([-1200.0, -3.0]), starts
+    # A broad optimum, a block of four alike, and a narrow one, a single cell: by chance one or the
+    # other has the higher bound, but the narrow one has always the higher E_q[ln p]. A third is
+    # lower than both. One start of five leads to the best, and it stands anywhere.
+    broad_wins = rng.random() < 0.5
+    joint = np.full((4, 5), 0.003) * rng.uniform(0.5, 1.5, size=(4, 5))
+    joint[:2, :2] = (0.52 if broad_wins else 0.30) / 4 * rng.uniform(0.9, 1.1, size=(2, 2))
+    joint[2, 2] = 0.25 if broad_wins else 0.45
+    joint[3, 3] = 0.14
+    columns = [0, 2, 2, 3, 3] if broad_wins else [2, 0, 1, 3, 3]
+    starts = np.full((5, 5), 0.005)
+    starts[np.arange(5), rng.permutation(columns)] = 0.98
+    rows, cols = rng.permutation(4), rng.permutation(5)
+    return np.log(joint[rows][:, cols]) + rng.choice([-1200.0, -3.0]), starts[:, cols]
 
 
 def _ends(log_joint, starts, *, update=softmax, sweeps=100) -> list:
@@ -263,37 +302,43 @@ def _ends(log_joint, starts, *, update=softmax, sweeps=100) -> list:
     return found
 
 
-@best_product.reference
+@best_of_starts.reference
 def highest_end(log_joint, starts):
     return max(_ends(log_joint, starts), key=lambda end: end[1])[0]
 
 
-@best_product.mistake("this is the end of the first start; compare the bounds of all ends")
+@best_of_starts.mistake("this is the end of the first start; compare the bounds of all ends")
 def first_end(log_joint, starts):
     return _ends(log_joint, starts[:1])[0][0]
 
 
-@best_product.mistake("this is the end of the last start; compare the bounds of all ends")
+@best_of_starts.mistake("this is the end of the last start; compare the bounds of all ends")
 def last_end(log_joint, starts):
     return _ends(log_joint, starts[-1:])[0][0]
 
 
-@best_product.mistake("this is the end with the lowest bound; wanted is the highest")
+@best_of_starts.mistake("this is the end with the lowest bound; wanted is the highest")
 def lowest_end(log_joint, starts):
     return min(_ends(log_joint, starts), key=lambda end: end[1])[0]
 
 
-@best_product.mistake("this is the average of the ends, which is no product and no optimum")
+@best_of_starts.mistake("the most peaked end, by E_q[ln p]; the bound has the entropy of q, too")
+def without_the_entropy(log_joint, starts):
+    ends = [q for q, _ in _ends(log_joint, starts)]
+    return max(ends, key=lambda q: (q * log_joint).sum())
+
+
+@best_of_starts.mistake("this is the average of the ends, which is no product and no optimum")
 def average_of_ends(log_joint, starts):
     return np.mean([q for q, _ in _ends(log_joint, starts)], axis=0)
 
 
-@best_product.mistake("one start only, the average of all; each start climbs a hill of its own")
+@best_of_starts.mistake("one start only, the average of all; each start climbs a hill of its own")
 def average_start(log_joint, starts):
     return _ends(log_joint, [starts.mean(axis=0)])[0][0]
 
 
-@best_product.mistake(
+@best_of_starts.mistake(
     "where the log joint is below -1000 the exponentials are all 0 and their ratio is 0/0: "
     "subtract the largest log first"
 )
@@ -305,12 +350,12 @@ def exponentials_that_vanish(log_joint, starts):
     return max(found, key=lambda end: end[1])[0]
 
 
-@best_product.mistake("this is the posterior, p(a, b | x); wanted is a product")
+@best_of_starts.mistake("this is the posterior, p(a, b | x); wanted is a product")
 def posterior_itself(log_joint, starts):
     return softmax(log_joint)
 
 
-@best_product.mistake("the product of the posterior's marginals has not the highest bound")
+@best_of_starts.mistake("the product of the posterior's marginals has not the highest bound")
 def product_of_marginals(log_joint, starts):
     p = softmax(log_joint)
     return np.outer(p.sum(axis=1), p.sum(axis=0))

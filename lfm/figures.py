@@ -140,14 +140,20 @@ def _spoken(text: str) -> str:
 # ------------------------------------------------------------------ any chapter
 
 
-def images(ax: Axes, x: Array, *, columns: int, vmin=0, vmax=255, gap: int = 2) -> Axes:
-    """Draw images x (N, H, W) as one contact sheet, row by row."""
+def images(
+    ax: Axes, x: Array, *, columns: int, vmin=0, vmax=255, gap: int = 2, framed: bool = False
+) -> Axes:
+    """Draw images x (N, H, W) as one contact sheet, row by row, each in a thin frame if wanted."""
     n, h, w = x.shape
     rows = -(-n // columns)
     sheet = np.full((rows * (h + gap) - gap, columns * (w + gap) - gap), float(vmax))
     for i, image in enumerate(x):
         r, c = divmod(i, columns)
-        sheet[r * (h + gap) : r * (h + gap) + h, c * (w + gap) : c * (w + gap) + w] = image
+        top, left = r * (h + gap), c * (w + gap)
+        sheet[top : top + h, left : left + w] = image
+        if framed:
+            frame = Rectangle((left - 0.5, top - 0.5), w, h, fc="none", ec=DATA, lw=0.8)
+            ax.add_patch(frame).set_clip_on(False)
     ax.imshow(sheet, cmap="gray", vmin=vmin, vmax=vmax, interpolation="nearest")
     ax.set_axis_off()
     return ax
@@ -636,10 +642,12 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
     return ax
 
 
-def gaps(ax: Axes, at: Array, table: dict[str, Array], *, label: str) -> Axes:
+def gaps(
+    ax: Axes, at: Array, table: dict[str, Array], *, label: str, colors=(Q, GAP, THETA, BOUND)
+) -> Axes:
     """Draw several gaps in nats over a logarithmic axis."""
-    looks = ((Q, "o-"), (GAP, "s--"), (THETA, "^:"), (BOUND, "D-."))
-    for (name, values), (color, look) in zip(table.items(), looks, strict=False):
+    looks = ("o-", "s--", "^:", "D-.")
+    for (name, values), color, look in zip(table.items(), colors, looks, strict=False):
         ax.plot(at, values, look, color=color, ms=5, label=name)
     ax.set(xscale="log", xlabel=label, ylabel="nats per datum")
     ax.set_xticks(at, [f"{a:g}" for a in at])
@@ -751,9 +759,9 @@ def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
 # ------------------------------------------------------------------ 10 closing the gap
 
 
-def ladder(ax: Axes, rungs: dict[str, float]) -> Axes:
+def ladder(ax: Axes, rungs: dict[str, float], *, form: str = ".2f") -> Axes:
     """Draw how far each bound is below the log likelihood, a bar for each q."""
-    _lying_bars(ax, rungs, ".2f", fc="none", ec=GAP, hatch="///", lw=1.5)
+    _lying_bars(ax, rungs, form, fc="none", ec=GAP, hatch="///", lw=1.5)
     ax.set(xlabel=r"gap $\ln p(x) - L$, nats per datum")
     return ax
 

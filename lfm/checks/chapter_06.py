@@ -53,6 +53,11 @@ def normalised_once(x, z, W, mu, var, pi):
     return log_joint(x, z, W, mu, var, pi) + 0.5 * (len(x) - 1) * np.log(2 * np.pi * var)
 
 
+@binary_log_joint.mistake("x is around μ + Wz: μ is missing")
+def mean_forgotten(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, 0 * mu, var, pi)
+
+
 @binary_log_joint.mistake("`var` is the variance σ² already")
 def variance_squared(x, z, W, mu, var, pi):
     return log_joint(x, z, W, mu, var**2, pi)
@@ -104,6 +109,21 @@ def log_odds_alone(x, W, mu, var, pi, m, k):
 @binary_update.mistake("the prior enters by its log odds, ln π - ln(1 - π)")
 def log_pi_alone(x, W, mu, var, pi, m, k):
     return expit(log_odds(x, W, mu, var, pi, m, k) + np.log(1 - pi[k]))
+
+
+@binary_update.mistake("the prior is missing: its log odds are where the sum begins")
+def prior_without_a_say(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, 0 * pi + 0.5, m, k))
+
+
+@binary_update.mistake("μ is missing: it is subtracted from x, as what the others explain is")
+def mean_not_subtracted(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, 0 * mu, var, pi, m, k))
+
+
+@binary_update.mistake("divide by the variance σ², which `var` is, and not by σ")
+def deviation_for_variance(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, np.sqrt(var), pi, m, k))
 
 
 second_moment = Exercise(
@@ -182,6 +202,16 @@ def entropy_forgotten(x, W, mu, var, pi, m):
     return bound_with(x, W, mu, var, pi, m, sign=0.0)
 
 
+@binary_bound.mistake("x is around μ + Wz: μ is missing")
+def mean_left_out(x, W, mu, var, pi, m):
+    return bound_with(x, W, 0 * mu, var, pi, m)
+
+
+@binary_bound.mistake("`var` is the variance σ² already, so nothing is to be squared")
+def variance_squared_again(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var**2, pi, m)
+
+
 best_product = Exercise(
     "best-product",
     chapter="06",
@@ -194,12 +224,14 @@ NAMED = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 
 @best_product.draw
 def a_datum_that_deceives(rng):
-    while True:  # until ascent from π ends clearly below the best, which one sweep does not reach
+    first = rng.random() < 0.5  # which of the two is on; the start that deceives goes with it
+    while True:  # until one start ends clearly below the best; one sweep falls short too
         W = np.array([[1.0, 0.5], [0.5, 1.0], [1.0, 1.0]]) + 0.1 * rng.normal(size=(3, 2))
         mu, pi, var = rng.normal(size=3), rng.uniform(0.2, 0.45, 2), float(rng.uniform(0.15, 0.3))
-        x = W @ [0.0, 1.0] + mu + np.sqrt(var) * rng.normal(size=3)
+        x = W @ ([1.0, 0.0] if first else [0.0, 1.0]) + mu + np.sqrt(var) * rng.normal(size=3)
         given = x, W, mu, var, pi
-        short = max(from_prior(*given), best_state(*given)) + 0.02, one_sweep(*given) + 1e-4
+        single = ascended(*given, NAMED[1:2]) if first else from_prior(*given)
+        short = max(single, best_state(*given)) + 0.02, one_sweep(*given) + 1e-4
         if max(short) < highest(*given) < exact(*given) - 0.02:
             return given
 

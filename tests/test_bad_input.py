@@ -462,7 +462,7 @@ NOT_SPOILED = {
         "figures.describe", "figures.row_names",
     ],
     INNER: [
-        "acceleration.expanded", "acceleration.profiled",
+        "acceleration.expanded", "acceleration.profiled", "vae.VAE.loss_of",
         "distributions.InverseWishart.update", "em.Stats.sums", "em.CentredStats",
         "em.CentredStats.about", "em.CentredStats.sums",
         "factor_analysis.FactorStats.of", "factor_analysis.FactorStats.about",

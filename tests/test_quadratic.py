@@ -63,7 +63,7 @@ def test_shared_and_own_origins_agree(monkeypatch):
     results = {}
     for name, limit in {"SharedOrigin": np.inf, "OwnOrigins": 0.0}.items():
         monkeypatch.setattr(constants, "SHARED_LIMIT", limit)
-        assert type(model._scores.basis(x)).__name__ == name
+        assert type(model._joint.basis(x)).__name__ == name
         stats, given = model.infer_and_expect(x), model.expect(x, q)
         new, bounds = run(model, x, 4)
         results[name] = (
@@ -131,7 +131,7 @@ def test_more_columns_than_a_shared_expansion_holds():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(300, d)) + 3 * rng.integers(2, size=(300, 1))
     model = GaussianMixture.init(x, 2, rng=0, prior=InverseWishart.from_data(x, 2))
-    assert type(model._scores.basis(x)).__name__ == "OwnOrigins"
+    assert type(model._joint.basis(x)).__name__ == "OwnOrigins"
     table = [
         log(w) + multivariate_normal(m, c).logpdf(x)
         for w, m, c in zip(model.weights, model.means, model.covs, strict=True)

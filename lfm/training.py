@@ -179,8 +179,10 @@ class Run:
         x = self.drawn(self.x.index_select(0, self.rows), self.generator)
         eps = self.noise(x, self.generator)
         # No cache of converted weights: a recorded graph would go on using the first ones.
-        half = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
-        with half if self.bfloat16 else nullcontext():
+        precision = nullcontext()
+        if self.bfloat16:
+            precision = torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
+        with precision:
             explained, divergence = (term.mean() for term in self.terms(x, eps))
         self.vae.loss_of(explained, divergence).backward()
         self.optimiser.step()

@@ -65,8 +65,7 @@ class BinaryFactors:
     q is a product of Bernoullis, or with `exact` the posterior itself, by enumeration, for up to
     15 factors. Between the two, `groups` names factors that q keeps together, such as [(0, 1)];
     all others stay by themselves. With `restarts` inference looks for the best product from many
-    starts. Raises `ValueError` or `TypeError` for parameters that are not
-    those of the model.
+    starts. Raises `ValueError` or `TypeError` for parameters that are not those of the model.
     Source: Neal and Hinton 1998; Ghahramani 1995, NIPS 7, 617-624; Saul and Jordan 1996, NIPS 8.
     """
 

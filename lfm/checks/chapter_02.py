@@ -451,18 +451,17 @@ def kept_from_the_edge(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, log_p=_clipped)
 
 
-@loop_of_coins.mistake(
+ONE_IS_SAFE = (
     "only one of the two terms is safe: x ln ρ is 0 · ln 0 for ρ = 0, (m - x) ln(1 - ρ) for ρ = 1; "
-    "here the first is NaN"
 )
+
+
+@loop_of_coins.mistake(ONE_IS_SAFE + "here the first is NaN")
 def coins_at_the_edge_0(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, log_p=_safe_at_1)
 
 
-@loop_of_coins.mistake(
-    "only one of the two terms is safe: x ln ρ is 0 · ln 0 for ρ = 0, (m - x) ln(1 - ρ) for ρ = 1; "
-    "here the second is NaN"
-)
+@loop_of_coins.mistake(ONE_IS_SAFE + "here the second is NaN")
 def coins_at_the_edge_1(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho, log_p=_safe_at_0)
 

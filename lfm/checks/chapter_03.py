@@ -433,22 +433,11 @@ def centres_as_they_came(x, centres):
     return centres
 
 
-@k_means_centres.mistake(
-    "ten rounds are not enough on every draw: do not count, but ask whether the centres moved"
-)
-def ten_rounds(x, centres):
-    return rounds(x, centres, most=10)
+for word, n_rounds in {"ten": 10, "fifty": 50, "a hundred": 100}.items():
 
-
-@k_means_centres.mistake(
-    "fifty rounds are not enough on every draw: do not count, but ask whether the centres moved"
-)
-def fifty_rounds(x, centres):
-    return rounds(x, centres, most=50)
-
-
-@k_means_centres.mistake(
-    "a hundred rounds are not enough on every draw: do not count, but ask whether the centres moved"
-)
-def hundred_rounds(x, centres):
-    return rounds(x, centres, most=100)
+    @k_means_centres.mistake(
+        f"{word} rounds are not enough on every draw: do not count, but ask whether the centres "
+        "moved"
+    )
+    def too_few_rounds(x, centres, most=n_rounds):
+        return rounds(x, centres, most=most)

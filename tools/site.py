@@ -8,6 +8,7 @@ import html
 import re
 import shutil
 import sys
+from pathlib import Path
 
 import nbformat
 
@@ -70,7 +71,7 @@ def front() -> str:
     chapters = [f"notebooks/{p.stem}" for p in course.chapters()]
     told = (course.ROOT / "notebooks" / "TEACHING.md").exists()
     reference = ["glossary", "equations", "gallery", "api/index"]
-    more = ["CONTRIBUTING", "data/README", "benchmarks/RESULTS", "benchmarks/MNIST"]
+    more = ["CONTRIBUTING", "data/README", *[f"benchmarks/{p.stem}" for p in measured()]]
     trees = [
         _toctree("Chapters", chapters),
         _toctree("Exercises", ["solutions"]),
@@ -78,6 +79,11 @@ def front() -> str:
         _toctree("More", [*(["notebooks/TEACHING"] if told else []), *more]),
     ]
     return "\n\n".join([text, *trees])
+
+
+def measured() -> list[Path]:
+    """Return the pages of the benchmarks, each of which the README may point at."""
+    return sorted((course.ROOT / "benchmarks").glob("*.md"))
 
 
 def _toctree(caption: str, pages: list[str]) -> str:
@@ -235,8 +241,7 @@ def lay_out() -> None:
         "LICENSE",
         "CITATION.cff",
         "data/README.md",
-        "benchmarks/RESULTS.md",
-        "benchmarks/MNIST.md",
+        *(f"benchmarks/{path.name}" for path in measured()),
         "notebooks/TEACHING.md",
     ):
         if (course.ROOT / name).exists():

@@ -82,7 +82,7 @@ def sum_of_slopes(slope, eps, std):
 score_function = Exercise(
     "score-function",
     chapter="07",
-    hint="Differentiate ln q in m and in σ; what f is weighed with must not depend on its own sample.",
+    hint="Differentiate ln q in m and in σ; a baseline must not depend on its own sample.",
     praise="no slope of f anywhere, and a baseline that does not bias",
 )
 
@@ -107,14 +107,6 @@ def score_estimate(f, z, mean, std):
 @score_function.mistake("divided by σ: look again at the score of the mean")
 def one_sigma_short(f, z, mean, std):
     return score_estimate(f, z, mean, std) * [std, 1]
-
-
-@score_function.mistake(
-    "in the slope in σ a term is missing: the normaliser of q contains σ as well"
-)
-def normaliser_forgotten(f, z, mean, std):
-    less = f - (f.sum() - f) / (len(f) - 1)
-    return score_estimate(f, z, mean, std) + np.array([0, less.mean() / std])
 
 
 @score_function.mistake("f is missing: this averages to zero, whatever f is")
@@ -150,7 +142,7 @@ def score_in_the_log(f, z, mean, std):
 minibatch_bound = Exercise(
     "minibatch-bound",
     chapter="07",
-    hint="How likely is a datum to be in the batch? And which terms are there once for each datum?",
+    hint="How likely is a datum to be in the batch? Which terms are there once for each?",
     praise="unbiased, whatever the size of the batch",
 )
 
@@ -190,7 +182,7 @@ def scaled_down(terms, kl, N):
 fit_by_samples = Exercise(
     "fit-by-samples",
     chapter="07",
-    hint="The slope of ln p(X, z) in z at each sample, the chain rule, and the slope of the entropy.",
+    hint="The slope of ln p(X, z) at each sample, the chain rule, the slope of the entropy.",
     praise="no conjugate prior, and no update formula: only a slope",
 )
 

@@ -19,8 +19,8 @@ TAGS = {
     "remove-cell",  # not on the site: the first cell, which says how lfm is installed
     "exercise",  # an empty cell to be written by the student
     "solution",  # its answer, in notebooks/solutions
-    "quiz",
-    "primer",  # a question answered by a letter, in chapters and solutions
+    "quiz",  # a question answered by a letter, in chapters and solutions
+    "primer",  # code of a primer, beside the argument of its chapter
     "widget",  # a slider, which moves in JupyterLab only
     "nbval-ignore-output",  # run, but not compared
     "slide-skip",  # neither slide nor notes

@@ -693,6 +693,35 @@ def variances(ax: Axes, at: Array, table: dict[str, Array], *, label: str) -> Ax
     return ax
 
 
+def two_ways(axes, grid: Array, f, before: Array, after: Array, z: Array, move: float) -> None:
+    """Draw f, q on a grid before and after a move of its mean, and samples z (S,): weighed, moved.
+
+    On the left each sample stays, and the area of its dot is its weight, q after over q before; on
+    the right all weigh the same and are carried along.
+    """
+    for ax in axes:
+        ax.plot(grid, f(grid), color="black", lw=1.5, label="$f$")
+        ax.plot(grid, before, color=DATA, lw=1.5, ls=":", label="$q$ before")
+        ax.plot(grid, after, color=Q, lw=1.5, ls="--", label="$q$ after")
+        ax.scatter(
+            z, f(z), s=40, facecolors="white", edgecolors=DATA, zorder=3, label="sample before"
+        )
+        ax.set(xlabel="$z$", yticks=[])
+    weights = np.interp(z, grid, after) / np.interp(z, grid, before)
+    axes[0].scatter(
+        z, f(z), s=40 * weights, color=THETA, alpha=0.6, zorder=4, label="its weight after"
+    )
+    axes[1].scatter(
+        z + move, f(z + move), s=40, color=THETA, alpha=0.6, zorder=4, label="sample after"
+    )
+    for a, b in zip(z, z + move, strict=True):
+        axes[1].annotate("", (b, f(b)), (a, f(a)), arrowprops={"arrowstyle": "->", "color": THETA})
+    axes[0].set_title("weigh: samples stay", fontsize=11)
+    axes[1].set_title("move: samples go along", fontsize=11)
+    for ax in axes:
+        ax.legend(fontsize=8, loc="upper left")
+
+
 def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes:
     """Draw estimates of the bound, their running mean over 50 steps, and where they may end."""
     steps = np.arange(1, len(estimates) + 1)

@@ -628,8 +628,9 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
     levels = bounds[found], bounds[best], log_p
     ax.plot(m, bounds, color=BOUND, label="bound, $m_2$ at its best")
     ax.axhline(log_p, color="black", lw=1.5, label=r"$\ln p(x|\theta)$")
-    ax.plot(m[best], bounds[best], "*", color=BOUND, ms=14, label="best product")
-    ax.plot(m[found], bounds[found], "o", color=Q, ms=9, label="where ascent ended")
+    ax.plot(m[found], bounds[found], "o", color=Q, ms=12, label="where ascent ended")
+    star = {"ms": 11, "mec": "white", "mew": 0.8, "ls": "none", "label": "best product"}
+    ax.plot(m[best], bounds[best], "*", color=BOUND, **star)  # on top: they may be the same
     names = "optimiser's gap", "family's gap"
     for i, (low, high) in enumerate(itertools.pairwise(levels)):
         if abs(high - low) < 0.03 * (log_p - bounds.min()):
@@ -638,7 +639,9 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
         ax.plot([at, at], [low, high], color=(Q, GAP)[i], lw=6, solid_capstyle="butt")
         text = f" {names[i]}\n {abs(high - low):.2f}"
         ax.text(at + 0.03 * right, (low + high) / 2, text, va="center", fontsize=9)
-    ax.set(xlabel="$m_1$", xlim=(m.min() - 0.03, 1.6 * right), xticks=[0, 0.5, 1])
+    ax.set(xlim=(m.min() - 0.03, 1.6 * right), xticks=[0, 0.5, 1])
+    ax.set_xlabel("$m_1$", x=0.33)
+    ax.spines["bottom"].set_bounds(m.min(), right)
     return ax
 
 
@@ -663,6 +666,7 @@ def learned(ax: Axes, fits: dict) -> Axes:
     names += [rf"$\pi_{j + 1}$" for j in range(k)]
     bars = {name: np.append(f.loadings.T.ravel(), f.probs) for name, f in fits.items()}
     grouped_bars(ax, bars, names)
+    ax.set(ylabel="value", xlabel="$w_{ij}$: pixel $i$ of cause $j$")
     ax.legend(fontsize=9, ncols=len(fits), loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax
 

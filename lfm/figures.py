@@ -728,7 +728,7 @@ def vae_diagram(ax: Axes) -> Axes:
     ax.text(6, 0.1, r"noise $\varepsilon \sim N(0, I)$", ha="center", va="top", fontsize=12)
     ax.text(3, 1.55, r"inference: $q(z\,|\,x)$", ha="center", va="bottom", color=Q)
     ax.text(9, 1.55, "the model", ha="center", va="bottom", color=THETA)
-    ax.set(xlim=(-0.9, 10.9), ylim=(-0.25, 1.9))
+    ax.set(xlim=(-0.9, 10.9), ylim=(-0.25, 1.9), title="the way of a datum through a VAE")
     ax.set_axis_off()
     return ax
 

@@ -741,6 +741,31 @@ def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes
 # ------------------------------------------------------------------ 08 variational autoencoder
 
 
+def vae_diagram(ax: Axes) -> Axes:
+    """Draw the way of a datum: x, the encoder, the parameters of q, a sample z, the decoder."""
+    boxes = {
+        "$x$": ("white", "black"),
+        "encoder\n" + r"$\varphi$": ("white", Q),
+        r"$\mu,\ \sigma$": ("white", Q),
+        r"$z = \mu + \sigma\varepsilon$": ("white", "black"),
+        "decoder\n" + r"$\theta$": ("white", THETA),
+        r"$p(x\,|\,z)$": ("white", THETA),
+    }
+    for i, (name, (face, edge)) in enumerate(boxes.items()):
+        ax.add_patch(Rectangle((2 * i - 0.7, 0.6), 1.4, 0.8, fc=face, ec=edge, lw=2))
+        ax.text(2 * i, 1, name, ha="center", va="center", fontsize=13)
+    arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
+    for i in range(len(boxes) - 1):
+        ax.annotate("", (2 * i + 1.3, 1), (2 * i + 0.7, 1), arrowprops=arrow)
+    ax.annotate("", (6, 0.6), (6, 0.15), arrowprops=arrow)
+    ax.text(6, 0.1, r"noise $\varepsilon \sim N(0, I)$", ha="center", va="top", fontsize=12)
+    ax.text(3, 1.55, r"inference: $q(z\,|\,x)$", ha="center", va="bottom", color=Q)
+    ax.text(9, 1.55, "the model", ha="center", va="bottom", color=THETA)
+    ax.set(xlim=(-0.9, 10.9), ylim=(-0.25, 1.9), title="the way of a datum through a VAE")
+    ax.set_axis_off()
+    return ax
+
+
 def moved(ax: Axes, before: Array, after: Array) -> Axes:
     """Draw where points (N, 2) are by the network, and, joined by lines, where they would be."""
     for a, b in zip(before, after, strict=True):

@@ -445,7 +445,7 @@ def shrunken_projection(ax: Axes, x: Array, model, shown: Array) -> Axes:
         ax.plot(*np.array([x[n], mu + w * z[n, 0]]).T, color=DATA, ls=":", lw=1.2)
     ax.scatter(*x[shown].T, s=26, color=DATA, edgecolors="black", label="data", zorder=3)
     for values, marker, color, name in (
-        (z[shown, 0], "s", "white", "without the prior"),
+        (z[shown, 0], "s", "white", "most likely point"),
         (z[shown, 1], "o", Q, "posterior mean"),
     ):
         at = (mu + np.outer(values, w)).T

@@ -559,10 +559,10 @@ def hills_and_valley(ax: Axes, grid: Array, height: Array, paths) -> Axes:
 
 
 def seeking(ax: Axes, grid: Array, p: Array, ends, spread: Array) -> Axes:
-    """Draw p, two ends (KL, q) of searches for the least KL(q‖p), and the least KL(p‖q)."""
+    """Draw p, the ends (KL, q) of searches for the least KL(q‖p), and the least KL(p‖q)."""
     ax.plot(grid, p, "--", color=TRUTH, lw=3, alpha=0.6, label="$p$")
-    for (kl, q), look, side in zip(ends, ("-", ":"), ("left", "right"), strict=True):
-        label = rf"KL$(q\,\|\,p)$ = {kl:.2f}, from the {side}"
+    for (kl, q), look, side in zip(ends, ("-", ":", "--"), ("left", "right", "wide"), strict=False):
+        label = rf"KL$(q\,\|\,p)$ = {kl:.2f}, start: {side}"
         ax.plot(grid, q, look, color=Q, label=label)
     ax.plot(grid, spread, "-.", color=GAP, label=r"least KL$(p\,\|\,q)$")
     ax.set(xlabel="$z$", ylabel="density")

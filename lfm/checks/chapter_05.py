@@ -1,7 +1,7 @@
 """The exercises of chapter 05: variational Bayes."""
 
 import numpy as np
-from scipy.special import digamma, softmax
+from scipy.special import digamma, gammaln, logsumexp, softmax
 
 from lfm.checks.exercise import Exercise
 
@@ -64,6 +64,16 @@ def not_divided(mu, Lam, m2):
 @mean_field_gaussian.mistake("μ₁ is missing: where z₂ is at home, so is z₁")
 def own_mean_forgotten(mu, Lam, m2):
     return -Lam[0, 1] / Lam[0, 0] * (m2 - mu[1])
+
+
+@mean_field_gaussian.mistake("m₂ is compared with μ₁; it belongs to z₂, whose place is μ₂")
+def away_from_the_wrong_place(mu, Lam, m2):
+    return mu[0] - Lam[0, 1] / Lam[0, 0] * (m2 - mu[0])
+
+
+@mean_field_gaussian.mistake("divided by √(Λ₁₁Λ₂₂), as in a correlation; wanted is Λ₁₁")
+def divided_as_a_correlation(mu, Lam, m2):
+    return mu[0] - Lam[0, 1] / np.sqrt(Lam[0, 0] * Lam[1, 1]) * (m2 - mu[1])
 
 
 gamma_rate = Exercise(
@@ -132,71 +142,115 @@ def exact_rate(x, mean, mean_0, prec, strength, rate):
     return rate + 0.5 * (np.square(x - x.mean()).sum() + pull)
 
 
+@gamma_rate.mistake("1/√prec is the standard deviation of μ; a mean square has its variance")
+def deviation_for_variance(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, np.sqrt(prec), strength, rate)
+
+
+@gamma_rate.mistake("λ₀ is missing: the prior's square counts λ₀ times, its variance, too")
+def strength_forgotten(x, mean, mean_0, prec, strength, rate):
+    return updated_rate(x, mean, mean_0, prec, 1.0, rate)
+
+
 @gamma_rate.mistake("the prior's square counts λ₀ times, so N + λ₀ variances, not N + 1")
 def one_more_datum(x, mean, mean_0, prec, strength, rate):
     return updated_rate(x, mean, mean_0, prec, strength, rate) + 0.5 * (1 - strength) / prec
 
 
-expected_log_weights = Exercise(
-    "expected-log-weights",
+estimate_of_the_evidence = Exercise(
+    "estimate-of-the-evidence",
     chapter="05",
-    hint="Differentiate ln ∫ Π π_k^(α_k - 1) dπ = Σ ln Γ(α_k) - ln Γ(Σ α_k).",
-    praise="an expected log always comes from a derivative of a log normaliser",
+    hint="Add ln K! - ln I! to each bound first, I counted from its own sizes; then compare.",
+    praise="you compared L + ln M, and not L alone",
 )
 
 
-@expected_log_weights.draw
-def concentrations(rng):
-    alpha = rng.uniform(0.1, 5, size=rng.choice([2, 4, 7]))
-    alpha[0] = rng.choice([1e-3, 0.5])  # a component that is idle
-    return (alpha,)
+@estimate_of_the_evidence.draw
+def ends_of_a_mixture(rng):
+    # By L alone fewer components in use win, by L + ln M more; the most of all have a low L. The
+    # best end has been reached twice, with its components in another order.
+    k = rng.integers(5, 8)
+    few, more, most = 2, 3, rng.integers(4, k)
+    base, further = rng.uniform(-500, -300), np.log(k - 2)  # ln M of three in use, less that of two
+    lost = gammaln(k - 2) - gammaln(k - most + 1)  # ln M of the most in use, less that of three
+    bounds = base + np.array([rng.uniform(0.3, 0.7) * further, 0, 0, -lost - rng.uniform(0.5, 2)])
+    sizes = rng.uniform(0.02, 0.3, size=(4, k))  # the idle ones
+    for row, used in zip(sizes, (few, more, more, most), strict=True):
+        row[rng.permutation(k)[:used]] = rng.uniform(4, 90, size=used)
+    order = rng.permutation(4)
+    return bounds[order], sizes[order]
 
 
-@expected_log_weights.reference
-def expected_logs(alpha):
-    return digamma(alpha) - digamma(alpha.sum())
+def _log_modes(sizes) -> np.ndarray:
+    """Return ln(K!/I!) of each end."""
+    return gammaln(sizes.shape[1] + 1) - gammaln((sizes < 1).sum(1) + 1)
 
 
-@expected_log_weights.mistake(
-    "this is the log of the mean; the mean of the log is smaller (Jensen)"
+@estimate_of_the_evidence.reference
+def highest_estimate(bounds, sizes):
+    return (bounds + _log_modes(sizes)).max()
+
+
+@estimate_of_the_evidence.mistake(
+    "the end is chosen by L, and ln M added to that one only; compare L + ln M of all ends"
 )
-def log_of_the_mean(alpha):
-    return np.log(alpha / alpha.sum())
+def chosen_by_the_bound(bounds, sizes):
+    return (bounds + _log_modes(sizes))[bounds.argmax()]
 
 
-@expected_log_weights.mistake("the normalisation is missing: subtract the digamma of the sum")
-def normalisation_forgotten(alpha):
-    return digamma(alpha)
+@estimate_of_the_evidence.mistake("this is the highest L; each end stands for M equal modes")
+def bound_alone(bounds, sizes):
+    return bounds.max()
 
 
-@expected_log_weights.mistake("the digamma of the sum, not the sum of the digammas")
-def sum_of_digammas(alpha):
-    return digamma(alpha) - digamma(alpha).sum()
+@estimate_of_the_evidence.mistake(
+    "M = K! at every end; exchanging two idle components changes nothing, so divide by I!"
+)
+def idle_ones_counted(bounds, sizes):
+    return bounds.max() + gammaln(sizes.shape[1] + 1)
 
 
-@expected_log_weights.mistake("ψ of the share: α is not to be normalised before ψ is taken")
-def digamma_of_the_share(alpha):
-    return digamma(alpha / alpha.sum())
+@estimate_of_the_evidence.mistake("ln M is added: q covers one mode of M, and so lies ln M too low")
+def subtracted(bounds, sizes):
+    return (bounds - _log_modes(sizes)).max()
 
 
-@expected_log_weights.mistake("the sum has ln in place of ψ: both terms come from ln Γ")
-def log_of_the_sum(alpha):
-    return digamma(alpha) - np.log(alpha.sum())
+@estimate_of_the_evidence.mistake("M is added, not ln M; L is the log of a probability")
+def modes_for_their_log(bounds, sizes):
+    return (bounds + np.exp(_log_modes(sizes))).max()
 
 
-@expected_log_weights.mistake("the sign: ψ(α_k) less ψ of the sum; the log of a weight is negative")
-def sign_of_the_log(alpha):
-    return -expected_logs(alpha)
+@estimate_of_the_evidence.mistake(
+    "only the components in use are exchanged among themselves; they may also change places with "
+    "idle ones: K!/I!"
+)
+def in_use_among_themselves(bounds, sizes):
+    return (bounds + gammaln((sizes >= 1).sum(1) + 1)).max()
 
 
-@expected_log_weights.mistake("this is ln α; the derivative of ln Γ is ψ, and the sum is missing")
-def log_of_alpha(alpha):
-    return np.log(alpha)
+@estimate_of_the_evidence.mistake(
+    "this counts which components are in use, but not their order: K!/I!, not K!/(I! U!)"
+)
+def choice_without_order(bounds, sizes):
+    return (bounds + _log_modes(sizes) - gammaln((sizes >= 1).sum(1) + 1)).max()
 
 
-@expected_log_weights.mistake("ln in place of ψ for α_k: both terms come from ln Γ")
-def log_of_one(alpha):
-    return np.log(alpha) - digamma(alpha.sum())
+@estimate_of_the_evidence.mistake("Γ(n + 1) is n!, so ln K! is gammaln(K + 1), and ln I! likewise")
+def gamma_off_by_one(bounds, sizes):
+    return (bounds + gammaln(sizes.shape[1]) - gammaln((sizes < 1).sum(1))).max()
+
+
+@estimate_of_the_evidence.mistake(
+    "all ends are added up; two of them may be the same end, reached twice, and count once"
+)
+def added_up(bounds, sizes):
+    return logsumexp(bounds + _log_modes(sizes))
+
+
+@estimate_of_the_evidence.mistake("this is the end with the most modes; compare L + ln M")
+def most_modes(bounds, sizes):
+    ends = _log_modes(sizes)
+    return (bounds + ends)[ends.argmax()]
 
 
 expected_log_det = Exercise(
@@ -265,6 +319,21 @@ def log_for_digamma(nu, W):
     return np.log(halves).sum() + d * np.log(2) + np.linalg.slogdet(W)[1]
 
 
+@expected_log_det.mistake("ν is not halved: the rule needs the derivative at ν/2")
+def nu_not_halved(nu, W):
+    return digamma(nu - np.arange(len(W))).sum() + np.linalg.slogdet(2 * W)[1]
+
+
+@expected_log_det.mistake("steps of 1 between the digammas; the i-th has ν/2 + (1 - i)/2")
+def steps_of_one(nu, W):
+    return digamma(nu / 2 - np.arange(len(W))).sum() + np.linalg.slogdet(2 * W)[1]
+
+
+@expected_log_det.mistake("the digammas go up; the i-th has (ν + 1 - i)/2, with a minus")
+def steps_upwards(nu, W):
+    return digamma((nu + np.arange(len(W))) / 2).sum() + np.linalg.slogdet(2 * W)[1]
+
+
 best_of_starts = Exercise(
     "best-of-starts",
     chapter="05",
@@ -277,17 +346,24 @@ best_of_starts = Exercise(
 def tables_and_starts(rng):
     # A broad optimum, a block of four alike, and a narrow one, a single cell: by chance one or the
     # other has the higher bound, but the narrow one has always the higher E_q[ln p]. A third is
-    # lower than both. One start of five leads to the best, and it stands anywhere.
+    # lower than both. Half of the starts lead to one of the lower two, at once. The one start that
+    # leads to the best begins far from it, so that after one sweep its bound is still low.
     broad_wins = rng.random() < 0.5
-    joint = np.full((4, 5), 0.003) * rng.uniform(0.5, 1.5, size=(4, 5))
-    joint[:2, :2] = (0.52 if broad_wins else 0.30) / 4 * rng.uniform(0.9, 1.1, size=(2, 2))
-    joint[2, 2] = 0.25 if broad_wins else 0.45
-    joint[3, 3] = 0.14
+    joint = np.full((4, 5), 3e-5) * rng.uniform(0.5, 1.5, size=(4, 5))
+    joint[:2, :2] = (0.56 if broad_wins else 0.32) / 4 * rng.uniform(0.9, 1.1, size=(2, 2))
+    joint[2, 2] = 0.27 if broad_wins else 0.50
+    joint[3, 3] = 0.15
     columns = [0, 2, 2, 3, 3] if broad_wins else [2, 0, 1, 3, 3]
-    starts = np.full((5, 5), 0.005)
-    starts[np.arange(5), rng.permutation(columns)] = 0.98
+    columns.append(rng.choice(columns[1:]))
+    starts = np.full((6, 5), 0.005)
+    starts[np.arange(6), columns] = 0.98
+    starts[0] = 0.01
+    starts[0, [columns[0], 4]] = 0.15, 0.82
     rows, cols = rng.permutation(4), rng.permutation(5)
-    return np.log(joint[rows][:, cols]) + rng.choice([-1200.0, -3.0]), starts[:, cols]
+    return (
+        np.log(joint[rows][:, cols]) + rng.choice([-1200.0, -3.0]),
+        rng.permutation(starts)[:, cols],
+    )
 
 
 def _ends(log_joint, starts, *, update=softmax, sweeps=100) -> list:
@@ -333,11 +409,6 @@ def average_of_ends(log_joint, starts):
     return np.mean([q for q, _ in _ends(log_joint, starts)], axis=0)
 
 
-@best_of_starts.mistake("one start only, the average of all; each start climbs a hill of its own")
-def average_start(log_joint, starts):
-    return _ends(log_joint, [starts.mean(axis=0)])[0][0]
-
-
 @best_of_starts.mistake(
     "where the log joint is below -1000 the exponentials are all 0 and their ratio is 0/0: "
     "subtract the largest log first"
@@ -359,3 +430,23 @@ def posterior_itself(log_joint, starts):
 def product_of_marginals(log_joint, starts):
     p = softmax(log_joint)
     return np.outer(p.sum(axis=1), p.sum(axis=0))
+
+
+@best_of_starts.mistake(
+    "this is where most starts end, and their average, too; wanted is the end of highest L"
+)
+def most_starts(log_joint, starts):
+    ends = [q for q, _ in _ends(log_joint, starts)]
+    return max(ends, key=lambda q: sum(np.allclose(q, other, atol=1e-3) for other in ends))
+
+
+@best_of_starts.mistake("chosen by the entropy of q alone; the bound has E_q[ln p], too")
+def entropy_alone(log_joint, starts):
+    ends = [q for q, _ in _ends(log_joint, starts)]
+    return min(ends, key=lambda q: (q * np.log(q)).sum())
+
+
+@best_of_starts.mistake("the start is chosen by its L after one sweep; compare L at the ends")
+def chosen_early(log_joint, starts):
+    early = [bound for _, bound in _ends(log_joint, starts, sweeps=1)]
+    return _ends(log_joint, starts[[np.argmax(early)]])[0][0]

@@ -723,7 +723,7 @@ def two_ways(axes, grid: Array, f, before: Array, after: Array, z: Array, move: 
     axes[0].set_title("weigh: samples stay", fontsize=11)
     axes[1].set_title("move: samples go along", fontsize=11)
     for ax in axes:
-        ax.legend(fontsize=8, loc="upper left")
+        ax.legend(fontsize=9, loc="upper left")
 
 
 def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes:

@@ -4,10 +4,78 @@ import numpy as np
 
 from lfm.checks.exercise import Exercise
 
+network_slopes = Exercise(
+    "network-slopes",
+    chapter="07",
+    hint="Keep h on the way forwards. Backwards: which values does each one feed into?",
+    praise="one pass back gives the slopes in all parameters",
+)
+
+
+@network_slopes.draw
+def input_weights_and_target(rng):
+    n_hidden = int(rng.integers(1, 5))
+    w, v = rng.normal(size=(2, n_hidden))
+    return float(rng.uniform(0.5, 2)), w, v, float(rng.normal())
+
+
+def backwards(x, w, v, t, *, tanh=lambda a, h: 1 - h**2, sign=1.0):
+    """Return the slopes; the options are the known slips."""
+    a = x * w
+    h = np.tanh(a)
+    by_y = sign * (v @ h - t)
+    return np.stack([by_y * v * tanh(a, h) * x, by_y * h])
+
+
+@network_slopes.reference
+def slopes_of_the_network(x, w, v, t):
+    return backwards(x, w, v, t)
+
+
+@network_slopes.mistake("the way back to w leads through tanh, and its slope is missing")
+def tanh_forgotten(x, w, v, t):
+    return backwards(x, w, v, t, tanh=lambda a, h: np.ones_like(h))
+
+
+@network_slopes.mistake("the slope of tanh was taken of a; it is one less the square of h")
+def tanh_of_a(x, w, v, t):
+    return backwards(x, w, v, t, tanh=lambda a, h: 1 - a**2)
+
+
+@network_slopes.mistake("the slope in w is that in a: the last step, times x, is missing")
+def input_forgotten(x, w, v, t):
+    return backwards(x, w, v, t) / np.array([[x], [1]])
+
+
+@network_slopes.mistake("the way back to w leads through v, which is missing")
+def weight_forgotten(x, w, v, t):
+    return backwards(x, w, v, t) / np.stack([v, np.ones_like(v)])
+
+
+@network_slopes.mistake("the sign is turned: these slopes are those of minus J")
+def sign_turned(x, w, v, t):
+    return backwards(x, w, v, t, sign=-1.0)
+
+
+@network_slopes.mistake("the half of J cancels the 2 of the square: these are twice the slopes")
+def twice(x, w, v, t):
+    return backwards(x, w, v, t, sign=2.0)
+
+
+@network_slopes.mistake("the rows are exchanged: first the slopes in w, then those in v")
+def rows_exchanged(x, w, v, t):
+    return backwards(x, w, v, t)[::-1]
+
+
+@network_slopes.mistake("these are the slopes of y, not of J: start from the loss")
+def slopes_of_the_output(x, w, v, t):
+    return backwards(x, w, v, t) / (v @ np.tanh(x * w) - t)
+
+
 gaussian_sample = Exercise(
     "gaussian-sample",
     chapter="07",
-    hint="Which matrix has Σ as its square, so to say? And a sample is a row, not a column.",
+    hint="Which triangle times its own transpose is Σ? And a sample is a row, not a column.",
     praise="a factor of Σ, not Σ",
 )
 
@@ -33,57 +101,32 @@ def factor_not_transposed(mean, cov, eps):
     return mean + eps @ np.linalg.cholesky(cov)
 
 
+@gaussian_sample.mistake(
+    "the symmetric root is a factor, so the samples are right; the task asks for the Cholesky one"
+)
+def symmetric_root(mean, cov, eps):
+    values, vectors = np.linalg.eigh(cov)
+    return mean + eps @ (vectors * np.sqrt(values) @ vectors.T)
+
+
+@gaussian_sample.mistake(
+    "eigenvectors give a factor too, so the samples are right; the task asks for the Cholesky one"
+)
+def eigen_factor(mean, cov, eps):
+    values, vectors = np.linalg.eigh(cov)
+    return mean + eps @ (vectors * np.sqrt(values)).T
+
+
 @gaussian_sample.mistake("the variances are right, the covariances are lost")
 def covariances_lost(mean, cov, eps):
     return mean + eps * np.sqrt(np.diag(cov))
-
-
-pathwise = Exercise(
-    "pathwise",
-    chapter="07",
-    hint="How far does z move when m moves by a little, and how far when σ does?",
-    praise="push the samples uphill, and see where that drags m and σ",
-)
-
-
-@pathwise.draw
-def slopes_and_noise(rng):
-    eps, mean, std = rng.normal(size=9), float(rng.normal()), float(rng.uniform(0.4, 2))
-    return np.cos(mean + std * eps), eps, std
-
-
-@pathwise.reference
-def along_the_path(slope, eps, std):
-    return np.array([slope.mean(), (slope * eps).mean()])
-
-
-@pathwise.mistake(
-    "both slopes are the same here; but a wider q moves each sample by an amount of its own"
-)
-def noise_forgotten(slope, eps, std):
-    return np.array([slope.mean(), slope.mean()])
-
-
-@pathwise.mistake("this is the slope in the variance σ²; wanted is that in σ")
-def slope_in_the_variance(slope, eps, std):
-    return np.array([slope.mean(), (slope * eps).mean() / (2 * std)])
-
-
-@pathwise.mistake("this is the slope in ln σ; wanted is that in σ")
-def slope_in_the_log(slope, eps, std):
-    return np.array([slope.mean(), (slope * eps * std).mean()])
-
-
-@pathwise.mistake("the average over samples is wanted, not their sum")
-def sum_of_slopes(slope, eps, std):
-    return np.array([slope.sum(), (slope * eps).sum()])
 
 
 score_function = Exercise(
     "score-function",
     chapter="07",
     hint="Differentiate ln q in m and in σ; a baseline must not depend on its own sample.",
-    praise="no slope of f anywhere, and a baseline that does not bias",
+    praise="no slope of f, and no bias; with this baseline the -1/σ of the score cancels",
 )
 
 
@@ -149,7 +192,9 @@ minibatch_bound = Exercise(
 
 @minibatch_bound.draw
 def terms_of_a_batch(rng):
-    return rng.normal(-3, 1, size=8), float(rng.uniform(1, 5)), 40
+    size = int(rng.integers(3, 9))
+    n = int(rng.integers(20, 60))
+    return rng.normal(-3, 1, size=size), float(rng.uniform(1, 5)), n + (n % size == 0)
 
 
 @minibatch_bound.reference
@@ -179,6 +224,26 @@ def scaled_down(terms, kl, N):
     return len(terms) / N * terms.sum() - kl
 
 
+@minibatch_bound.mistake("a divergence lowers the bound: it is subtracted")
+def divergence_added(terms, kl, N):
+    return N / len(terms) * terms.sum() + kl
+
+
+@minibatch_bound.mistake("the divergence is missing")
+def divergence_forgotten(terms, kl, N):
+    return N / len(terms) * terms.sum()
+
+
+@minibatch_bound.mistake("the divergence is not shared out over the batches: the bound is of all N")
+def divergence_shared(terms, kl, N):
+    return N / len(terms) * terms.sum() - kl * len(terms) / N
+
+
+@minibatch_bound.mistake("N/B is rounded to a whole number; batches need not divide the data")
+def whole_batches(terms, kl, N):
+    return N // len(terms) * terms.sum() - kl
+
+
 fit_by_samples = Exercise(
     "fit-by-samples",
     chapter="07",
@@ -194,18 +259,31 @@ def counts_noise_and_rates(rng):
     return x, rng.normal(size=(30, int(rng.integers(1, 9)))), rates
 
 
-def ascend(x, eps, rates, *, entropy=1.0, prior=1.0, log=True, noise=True, turns=False, n=None):
+def ascend(
+    x,
+    eps,
+    rates,
+    *,
+    entropy=lambda s: 1.0,
+    prior=1.0,
+    log=True,
+    noise=True,
+    turns=False,
+    n=None,
+    total=False,
+):
     """Return the trace of the fit; the options are the known slips."""
     m = log_s = 0.0
     n, trace = len(x) if n is None else n, []
     for e, rate in zip(eps, rates, strict=True):
         s = np.exp(log_s)
         slope = x.sum() - n * np.exp(m + s * e) - prior * (m + s * e)
+        slope = slope * len(e) if total else slope
         new = m + rate * slope.mean()
         if turns:
             slope = x.sum() - n * np.exp(new + s * e) - prior * (new + s * e)
         by_s = (slope * e).mean() if noise else slope.mean()
-        m, log_s = new, log_s + rate * (by_s * (s if log else 1) + entropy)
+        m, log_s = new, log_s + rate * (by_s * (s if log else 1) + entropy(s))
         trace.append([m, log_s])
     return np.array(trace)
 
@@ -217,7 +295,7 @@ def trace_of_the_fit(x, eps, rates):
 
 @fit_by_samples.mistake("the slope of the entropy in ln σ is missing: q will shrink to a spike")
 def entropy_forgotten(x, eps, rates):
-    return ascend(x, eps, rates, entropy=0.0)
+    return ascend(x, eps, rates, entropy=lambda s: 0.0)
 
 
 @fit_by_samples.mistake("the slope of the prior of z is missing")
@@ -251,3 +329,20 @@ def downhill(x, eps, rates):
 @fit_by_samples.mistake("the rate of the counts is there once for each datum, not once in all")
 def one_rate(x, eps, rates):
     return ascend(x, eps, rates, n=1)
+
+
+@fit_by_samples.mistake("1/σ is the slope of the entropy in σ; what moves is ln σ")
+def entropy_in_sigma(x, eps, rates):
+    with np.errstate(all="ignore"):
+        return ascend(x, eps, rates, entropy=lambda s: 1 / s)
+
+
+@fit_by_samples.mistake("the trace begins with the start; wanted is the state after each step")
+def state_before(x, eps, rates):
+    return np.vstack([[0.0, 0.0], ascend(x, eps, rates)[:-1]])
+
+
+@fit_by_samples.mistake("the average over the samples is wanted, not their sum")
+def sum_over_samples(x, eps, rates):
+    with np.errstate(all="ignore"):
+        return ascend(x, eps, rates, total=True)

@@ -20,7 +20,6 @@ inference_step = Exercise(
 )
 
 
-@inference_step.draw
 def bells(rng):
     # At ±45 both densities are 0 in floating point; at 20 the bell at 0 has no share at all.
     far = FAR[rng.integers(5)]
@@ -29,6 +28,14 @@ def bells(rng):
     if far is not None:
         x[0] = far * np.sign(start)
     return x, start
+
+
+@inference_step.draw
+def bells_and_large_log_odds(rng):
+    x, theta = bells(rng)
+    if rng.integers(2):
+        x[1] = 1000 / theta  # exp(log odds) overflows
+    return x, theta
 
 
 @inference_step.reference
@@ -96,6 +103,15 @@ def halves_forgotten(x, theta):
     return expit(2 * theta * x - theta**2)
 
 
+@inference_step.mistake(
+    "right up to log odds of 700, but beyond them exp(log odds) overflows and this is ∞/∞: write "
+    "1/(1 + exp(-log odds))"
+)
+def odds_over_one_plus_odds(x, theta):
+    odds = np.exp(log_odds(x, theta))
+    return odds / (1 + odds)
+
+
 learning_step = Exercise(
     "learning-step",
     chapter="02",
@@ -108,7 +124,7 @@ learning_step = Exercise(
 def data_and_responsibilities(rng):
     x = bells(rng)[0]
     x = x[:1] if rng.integers(4) == 0 else x  # a single datum
-    return x, rng.uniform(0, 1, len(x)) * (1.0, 1.0, 1e-6)[rng.integers(3)]  # or hardly a claim
+    return x, rng.uniform(0, 1, len(x)) * (1.0, 1e-6)[rng.integers(2)]  # or hardly a claim
 
 
 @learning_step.reference
@@ -136,6 +152,29 @@ def weighted_sum(x, r):
 @learning_step.mistake("this takes the likely ones only and each wholly; membership is soft")
 def likely_ones_only(x, r):
     return x[r > 0.5].mean() if (r > 0.5).any() else np.nan
+
+
+@learning_step.mistake("these are the weights 1 - r, those of the bell at 0")
+def weights_of_the_other_bell(x, r):
+    return weighted_mean(x, 1 - r)
+
+
+@learning_step.mistake("each weight is squared; a datum counts with r itself")
+def weights_squared(x, r):
+    return weighted_mean(x, r**2)
+
+
+@learning_step.mistake(
+    "something is added to Σ r; where the responsibilities are small this changes the mean, and "
+    "Σ r > 0 needs no such guard"
+)
+def sum_padded(x, r):
+    return (r * x).sum() / (r.sum() + 1e-9)
+
+
+@learning_step.mistake("Σ r is not let below 1; a mean must hold for small responsibilities too")
+def sum_at_least_one(x, r):
+    return (r * x).sum() / max(r.sum(), 1)
 
 
 loop_of_bells = Exercise(
@@ -488,6 +527,18 @@ def rho_sorted(heads, flips, pi, rho):
     return found
 
 
+@loop_of_coins.mistake("the row mixes two iterations: π and ρ after learning, L before it")
+def coins_before_their_time(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho, n=ITERATIONS + 1)
+    return np.column_stack([found[1:, :6], found[:-1, 6]])
+
+
+@loop_of_coins.mistake("the row mixes two iterations: L is that of the next row")
+def coins_bound_of_the_next_row(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho, n=ITERATIONS + 1)
+    return np.column_stack([found[:-1, :6], found[1:, 6]])
+
+
 def _coins(
     heads,
     flips,
@@ -550,7 +601,7 @@ def _clipped(heads, flips, rho) -> np.ndarray:
 fisher_gradient = Exercise(
     "fisher-gradient",
     chapter="02",
-    hint="Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ. A difference quotient is too coarse.",
+    hint="Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ, not a difference of two ln p.",
     praise="by Fisher's identity the slope is Σ r (x - θ): no log of a sum is differentiated",
 )
 

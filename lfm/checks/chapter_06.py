@@ -295,11 +295,6 @@ def from_prior(x, W, mu, var, pi):
     return ascended(x, W, mu, var, pi, pi[None])
 
 
-@best_product.mistake("a single start, with z_2 off: there are data for which another ends higher")
-def from_off(x, W, mu, var, pi):
-    return ascended(x, W, mu, var, pi, NAMED[:1])
-
-
 @best_product.mistake("a single start, with z_2 on: there are data for which another ends higher")
 def from_on(x, W, mu, var, pi):
     return ascended(x, W, mu, var, pi, NAMED[1:2])

@@ -628,8 +628,9 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
     levels = bounds[found], bounds[best], log_p
     ax.plot(m, bounds, color=BOUND, label="bound, $m_2$ at its best")
     ax.axhline(log_p, color="black", lw=1.5, label=r"$\ln p(x|\theta)$")
-    ax.plot(m[best], bounds[best], "*", color=BOUND, ms=14, label="best product")
-    ax.plot(m[found], bounds[found], "o", color=Q, ms=9, label="where ascent ended")
+    ax.plot(m[found], bounds[found], "o", color=Q, ms=12, label="where ascent ended")
+    star = {"ms": 11, "mec": "white", "mew": 0.8, "ls": "none", "label": "best product"}
+    ax.plot(m[best], bounds[best], "*", color=BOUND, **star)  # on top: they may be the same
     names = "optimiser's gap", "family's gap"
     for i, (low, high) in enumerate(itertools.pairwise(levels)):
         if abs(high - low) < 0.03 * (log_p - bounds.min()):
@@ -638,7 +639,9 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
         ax.plot([at, at], [low, high], color=(Q, GAP)[i], lw=6, solid_capstyle="butt")
         text = f" {names[i]}\n {abs(high - low):.2f}"
         ax.text(at + 0.03 * right, (low + high) / 2, text, va="center", fontsize=9)
-    ax.set(xlabel="$m_1$", xlim=(m.min() - 0.03, 1.6 * right), xticks=[0, 0.5, 1])
+    ax.set(xlim=(m.min() - 0.03, 1.6 * right), xticks=[0, 0.5, 1])
+    ax.set_xlabel("$m_1$", x=0.33)
+    ax.spines["bottom"].set_bounds(m.min(), right)
     return ax
 
 
@@ -663,6 +666,7 @@ def learned(ax: Axes, fits: dict) -> Axes:
     names += [rf"$\pi_{j + 1}$" for j in range(k)]
     bars = {name: np.append(f.loadings.T.ravel(), f.probs) for name, f in fits.items()}
     grouped_bars(ax, bars, names)
+    ax.set(ylabel="value", xlabel="$w_{ij}$: pixel $i$ of cause $j$")
     ax.legend(fontsize=9, ncols=len(fits), loc="lower center", bbox_to_anchor=(0.5, 1))
     return ax
 
@@ -691,6 +695,35 @@ def variances(ax: Axes, at: Array, table: dict[str, Array], *, label: str) -> Ax
     ax.set(xscale="log", yscale="log", xlabel=label, ylabel="variance of one sample")
     ax.legend()
     return ax
+
+
+def two_ways(axes, grid: Array, f, before: Array, after: Array, z: Array, move: float) -> None:
+    """Draw f, q on a grid before and after a move of its mean, and samples z (S,): weighed, moved.
+
+    On the left each sample stays, and the area of its dot is its weight, q after over q before; on
+    the right all weigh the same and are carried along.
+    """
+    for ax in axes:
+        ax.plot(grid, f(grid), color="black", lw=1.5, label="$f$")
+        ax.plot(grid, before, color=DATA, lw=1.5, ls=":", label="$q$ before")
+        ax.plot(grid, after, color=Q, lw=1.5, ls="--", label="$q$ after")
+        ax.scatter(
+            z, f(z), s=40, facecolors="white", edgecolors=DATA, zorder=3, label="sample before"
+        )
+        ax.set(xlabel="$z$", yticks=[])
+    weights = np.interp(z, grid, after) / np.interp(z, grid, before)
+    axes[0].scatter(
+        z, f(z), s=40 * weights, color=THETA, alpha=0.6, zorder=4, label="its weight after"
+    )
+    axes[1].scatter(
+        z + move, f(z + move), s=40, color=THETA, alpha=0.6, zorder=4, label="sample after"
+    )
+    for a, b in zip(z, z + move, strict=True):
+        axes[1].annotate("", (b, f(b)), (a, f(a)), arrowprops={"arrowstyle": "->", "color": THETA})
+    axes[0].set_title("weigh: samples stay", fontsize=11)
+    axes[1].set_title("move: samples go along", fontsize=11)
+    for ax in axes:
+        ax.legend(fontsize=8, loc="upper left")
 
 
 def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes:

@@ -58,8 +58,12 @@ def pathwise_gradient(f: Function, mean, scale, eps) -> Gradient:
     """Return the gradients of f(μ + Lε) for each row of the noise eps (S, K).
 
     Eq. pathwise-gradient: ∂z/∂μ is the identity and ∂z_i/∂L_ij = ε_j. `f` takes z (S, K) and
-    returns (S,), row by row; it must be continuous and have a slope almost everywhere, or the
-    average is wrong. Raises `ValueError` where f is not a differentiable function of z.
+    returns (S,), row by row. The average is right where f is locally Lipschitz, or more generally
+    the integral of its slope along each line (absolutely continuous), and E|slope| is finite near
+    these parameters. A slope almost everywhere is not enough: a step and the Cantor function have
+    one, which is 0. Of what f holds of φ itself nothing is seen: Eq. self-score says that for
+    f = ln p(x, z) - ln q(z) this part averages to 0. Raises `ValueError` where f is not a
+    differentiable function of z.
     """
     mean, scale, eps = inputs.gaussian(mean, scale, eps)
     z = _moved(mean, scale, eps).requires_grad_()

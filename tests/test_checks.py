@@ -47,6 +47,22 @@ def test_every_exercise_stands_in_its_chapter_and_in_the_solutions():
         assert 3 <= len(checks.exercises(chapter)) <= 5
 
 
+def sentence(message: str) -> str:
+    """Return a message as a sentence; one that begins with a symbol keeps it as it is."""
+    word = re.match(r"[a-z]{2}|a ", message)
+    begun = message[0].upper() + message[1:] if word else message
+    return begun if begun.endswith(("?", "!")) else f"{begun.removesuffix('.')}."
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_solutions_list_the_known_mistakes_in_the_words_of_their_messages(chapter):
+    told = "**Mistakes that are known.** "
+    lists = [c.source.split(told)[1] for c in cells("solutions", chapter) if told in c.source]
+    for name, listed in zip(checks.exercises(chapter), lists, strict=True):
+        mistakes = enumerate(EXERCISES[name].mistakes, 1)
+        assert listed.split("\n")[0] == " ".join(f"({i}) {sentence(m.message)}" for i, m in mistakes)
+
+
 @every_exercise
 def test_the_solution_passes(name):
     verdict = checks.check(name, SOLUTIONS[name])

@@ -180,6 +180,20 @@ def test_leave_one_out_is_the_mean_of_the_others():
     np.testing.assert_allclose(leave_one_out(values), expected)
 
 
+@SCALES
+@pytest.mark.equation("self-score")
+def test_of_an_average_of_ln_q_only_the_path_through_z_counts(scale):
+    factor = torch.diag(scale) if scale.ndim == 1 else scale
+    q = MultivariateNormal(MEAN, scale_tril=factor)  # what f holds of φ stands still
+    g = pathwise_gradient(q.log_prob, MEAN, scale, noise(40_000, seed=6))
+    entropy = scale.clone().requires_grad_()
+    diagonal = entropy if scale.ndim == 1 else entropy.diagonal()
+    (slope,) = torch.autograd.grad(-diagonal.log().sum(), entropy)  # E[ln q] = -Σ ln L_kk + const
+    assert_unbiased(g, (torch.zeros_like(MEAN), slope))
+    ones = score_gradient(lambda z: torch.ones(len(z)), MEAN, scale, noise(40_000, seed=6))
+    assert_unbiased(ones, (torch.zeros_like(MEAN), torch.zeros_like(scale)))
+
+
 # ------------------------------------------------------------------ variance
 
 
@@ -222,6 +236,26 @@ def test_the_path_of_a_step_says_nothing_and_the_score_is_right():
     assert (pathwise_gradient(*args).mean == 0).all()
     estimate = monte_carlo(score_gradient(*args).mean[:, 0])
     assert abs(estimate.value - exp(-0.125) / sqrt(2 * pi)) < 4.5 * estimate.error
+
+
+def test_the_path_is_right_for_a_kink_and_wrong_for_a_function_that_climbs_without_a_slope():
+    def kink(z):
+        return z.abs().sum(1)  # Lipschitz: the integral of its slope
+
+    def cantor(z):
+        z, value, live = z[:, 0].clamp(0, 1), 0 * z[:, 0], 1.0  # 0 * z: slope 0 wherever it has one
+        for k in range(1, 41):
+            digit = (3 * z.detach()).floor().clamp(max=2)
+            value, live = value + live * (digit > 0) / 2**k, live * (digit != 1)
+            z = 3 * z.detach() - digit
+        return value
+
+    args = [0.5], [0.5], noise(100_000, 1)
+    moved = monte_carlo(pathwise_gradient(kink, *args).mean[:, 0])
+    assert abs(moved.value - (1 - 2 * 0.15865525)) < 4.5 * moved.error  # P(z > 0) - P(z < 0)
+    assert (pathwise_gradient(cantor, *args).mean == 0).all()
+    weighed = monte_carlo(score_gradient(cantor, *args).mean[:, 0])
+    assert abs(weighed.value - 0.629) < 4.5 * weighed.error
 
 
 # ------------------------------------------------------------------ batches

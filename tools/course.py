@@ -20,6 +20,7 @@ TAGS = {
     "exercise",  # an empty cell to be written by the student
     "solution",  # its answer, in notebooks/solutions
     "quiz",  # a question answered by a letter, in chapters and solutions
+    "primer",  # code of a primer, beside the argument of its chapter
     "widget",  # a slider, which moves in JupyterLab only
     "nbval-ignore-output",  # run, but not compared
     "slide-skip",  # neither slide nor notes

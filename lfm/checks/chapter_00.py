@@ -16,7 +16,7 @@ number_of_settings = Exercise(
 
 @number_of_settings.draw
 def number_of_factors(rng):
-    return (int(rng.integers(1, 16)),)
+    return (int(rng.choice([1, 2, int(rng.integers(3, 16))])),)
 
 
 @number_of_settings.reference

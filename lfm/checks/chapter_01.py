@@ -63,6 +63,17 @@ def minimum_of_the_row(t):
     return (m + np.log(np.exp(t - m).sum(axis=-1, keepdims=True)))[..., 0]
 
 
+for place, column in {"first": 0, "last": -1}.items():
+
+    @log_marginal.mistake(
+        f"this subtracts the {place} column, whatever it holds: where that value lies far below "
+        "the rest of its row, the others overflow. Subtract the row's maximum"
+    )
+    def fixed_column(t, k=column):
+        m = t[:, k]
+        return m + np.log(np.exp(t - m[:, None]).sum(axis=-1))
+
+
 @log_marginal.mistake(
     "a tiny number inside the log hides that the exponentials still underflow: all rows far down "
     "get its log. Subtract the row's maximum before exp"
@@ -145,6 +156,17 @@ def one_maximum_for_all(t):
 def mean_of_the_row_in_posterior(t):
     p = np.exp(t - t.mean(axis=-1, keepdims=True))
     return p / p.sum(axis=-1, keepdims=True)
+
+
+for place, column in {"first": 0, "last": -1}.items():
+
+    @posterior.mistake(
+        f"this subtracts the {place} column, whatever it holds: where that value lies far below "
+        "the rest of its row, the others overflow to inf/inf. Subtract the row's maximum"
+    )
+    def fixed_column_in_posterior(t, k=column):
+        p = np.exp(t - t[:, [k]])
+        return p / p.sum(axis=-1, keepdims=True)
 
 
 @posterior.mistake(

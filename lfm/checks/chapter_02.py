@@ -232,6 +232,14 @@ def trace_by_densities(x, theta):
     return _trace(x, theta, infer=ratio_of_densities)
 
 
+@loop_of_bells.mistake(
+    "far from both bells r is 0/0, and taking it for 0 loses a datum whose r is 1: compute r from "
+    "the log odds"
+)
+def trace_by_densities_or_zero(x, theta):
+    return _trace(x, theta, infer=ratio_or_zero)
+
+
 @loop_of_bells.mistake("each r is all or nothing; inference takes the posterior, a probability")
 def trace_by_hard_choice(x, theta):
     return _trace(x, theta, infer=all_or_nothing)
@@ -314,7 +322,7 @@ def coins(rng):
     heads, start = np.minimum(heads, flips - 1), start + rng.uniform(-0.04, 0.04, 3)
     if edge < 2:  # a coin that shows tails alone, or heads alone
         heads[0], start[2 * edge] = flips * edge, edge
-    return heads, flips, pi, start
+    return heads, flips, pi, start[::-1] if rng.integers(3) else start
 
 
 @loop_of_coins.reference
@@ -471,6 +479,15 @@ def coins_bound_per_datum(heads, flips, pi, rho):
     return _coins(heads, flips, pi, rho) / [1, 1, 1, 1, 1, 1, len(heads)]
 
 
+@loop_of_coins.mistake(
+    "the ρ are sorted; each coin keeps its place, also where the ρ do not rise from left to right"
+)
+def rho_sorted(heads, flips, pi, rho):
+    found = _coins(heads, flips, pi, rho)
+    found[:, 3:6] = np.sort(found[:, 3:6])
+    return found
+
+
 def _coins(
     heads,
     flips,
@@ -533,11 +550,22 @@ def _clipped(heads, flips, rho) -> np.ndarray:
 fisher_gradient = Exercise(
     "fisher-gradient",
     chapter="02",
-    hint="Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ.",
+    hint="Only bell 1 has θ in it: E_q of ∂ ln N(x; θ, 1)/∂θ. A difference quotient is too coarse.",
     praise="by Fisher's identity the slope is Σ r (x - θ): no log of a sum is differentiated",
 )
 
-fisher_gradient.draw(bells)
+
+@fisher_gradient.draw
+def bells_and_summits(rng):
+    """Draw bells, or a θ a millionth beside a summit: there a difference quotient fails."""
+    x, theta = bells(rng)
+    if rng.integers(2):
+        return x, theta
+    x, theta = TwoBells(3.0).sample(20, rng=rng)[0][:, 0], 3.0
+    x[0], side = -45, rng.choice([-1, 1])  # bell 1 has no share in this datum, ln p has -1000 of it
+    for _ in range(100):
+        theta = weighted_mean(x, responsibility(x, theta))
+    return side * x, float(side * (theta + 1e-6))
 
 
 @fisher_gradient.reference
@@ -627,3 +655,10 @@ def learned_instead(x, theta):
 def step_instead(x, theta):
     r = responsibility(x, theta)
     return float(r @ (x - theta) / r.sum())
+
+
+@fisher_gradient.mistake(
+    "this is a difference quotient: near a summit it is not precise enough; use Fisher's identity"
+)
+def difference_quotient(x, theta):
+    return (_log_lik(x, theta + 1e-3) - _log_lik(x, theta - 1e-3)) / 2e-3

@@ -63,6 +63,17 @@ def variance_squared(x, z, W, mu, var, pi):
     return log_joint(x, z, W, mu, var**2, pi)
 
 
+@binary_log_joint.mistake("a ½ is missing: the square has it too, -½‖x - μ - Wz‖²/σ²")
+def half_of_the_square_forgotten(x, z, W, mu, var, pi):
+    y = x - mu - W @ z
+    return log_joint(x, z, W, mu, var, pi) - 0.5 * y @ y / var
+
+
+@binary_log_joint.mistake("a ½ is missing: ln N is -½(D ln 2πσ² + ‖x - μ - Wz‖²/σ²)")
+def half_forgotten(x, z, W, mu, var, pi):
+    return log_prior(z, pi) + 2 * log_normal(x - mu - W @ z, var)
+
+
 binary_update = Exercise(
     "binary-update",
     chapter="06",
@@ -124,6 +135,11 @@ def mean_not_subtracted(x, W, mu, var, pi, m, k):
 @binary_update.mistake("divide by the variance σ², which `var` is, and not by σ")
 def deviation_for_variance(x, W, mu, var, pi, m, k):
     return expit(log_odds(x, W, mu, np.sqrt(var), pi, m, k))
+
+
+@binary_update.mistake("the fit and ‖w‖²/2 are in units of the noise: divide both by σ²")
+def undivided(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, 1.0, pi, m, k))
 
 
 second_moment = Exercise(
@@ -212,6 +228,16 @@ def variance_squared_again(x, W, mu, var, pi, m):
     return bound_with(x, W, mu, var**2, pi, m)
 
 
+@binary_bound.mistake("the divergence has the wrong sign: L is the expected fit minus KL")
+def divergence_added(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) + 2 * (log_prior(m, m) - log_prior(m, pi))
+
+
+@binary_bound.mistake("the variance of a switch is m(1 - m), not m")
+def mean_for_variance(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) - 0.5 * m**2 @ np.square(W).sum(axis=0) / var
+
+
 best_product = Exercise(
     "best-product",
     chapter="06",
@@ -262,12 +288,12 @@ def highest(x, W, mu, var, pi):
     return ascended(x, W, mu, var, pi, np.column_stack([grid, 1 - grid]))
 
 
-@best_product.mistake("a single start from π: it ends at the lower of two maxima; try others")
+@best_product.mistake("a single start: it ends at the lower of two maxima; try others")
 def from_prior(x, W, mu, var, pi):
     return ascended(x, W, mu, var, pi, pi[None])
 
 
-@best_product.mistake("one sweep from each start is not enough: go on until nothing moves")
+@best_product.mistake("one sweep from each start is not enough: sweep until nothing moves")
 def one_sweep(x, W, mu, var, pi):
     return ascended(x, W, mu, var, pi, NAMED, sweeps=1)
 

@@ -7,7 +7,7 @@ from lfm.checks.exercise import Exercise
 gaussian_sample = Exercise(
     "gaussian-sample",
     chapter="07",
-    hint="Σ = L Lᵀ, and each sample is μ + Lε.",
+    hint="Which matrix has Σ as its square, so to say? And a sample is a row, not a column.",
     praise="a factor of Σ, not Σ",
 )
 
@@ -28,7 +28,7 @@ def times_the_covariance(mean, cov, eps):
     return mean + eps @ cov
 
 
-@gaussian_sample.mistake("each row is ε: Lε for all rows at once is eps @ L.T")
+@gaussian_sample.mistake("L or its transpose: each row of eps is one ε, and it is to become Lε")
 def factor_not_transposed(mean, cov, eps):
     return mean + eps @ np.linalg.cholesky(cov)
 
@@ -41,7 +41,7 @@ def covariances_lost(mean, cov, eps):
 pathwise = Exercise(
     "pathwise",
     chapter="07",
-    hint="z = m + σε, so ∂z/∂m = 1 and ∂z/∂σ = ε; then the chain rule.",
+    hint="How far does z move when m moves by a little, and how far when σ does?",
     praise="push the samples uphill, and see where that drags m and σ",
 )
 
@@ -57,17 +57,19 @@ def along_the_path(slope, eps, std):
     return np.array([slope.mean(), (slope * eps).mean()])
 
 
-@pathwise.mistake("∂z/∂σ is ε: a wider q moves each sample by its own noise")
+@pathwise.mistake(
+    "both slopes are the same here; but a wider q moves each sample by an amount of its own"
+)
 def noise_forgotten(slope, eps, std):
     return np.array([slope.mean(), slope.mean()])
 
 
-@pathwise.mistake("this is the slope in the variance σ²")
+@pathwise.mistake("this is the slope in the variance σ²; wanted is that in σ")
 def slope_in_the_variance(slope, eps, std):
     return np.array([slope.mean(), (slope * eps).mean() / (2 * std)])
 
 
-@pathwise.mistake("this is the slope in ln σ")
+@pathwise.mistake("this is the slope in ln σ; wanted is that in σ")
 def slope_in_the_log(slope, eps, std):
     return np.array([slope.mean(), (slope * eps * std).mean()])
 
@@ -80,38 +82,36 @@ def sum_of_slopes(slope, eps, std):
 score_function = Exercise(
     "score-function",
     chapter="07",
-    hint="Differentiate ln q = -ln σ - (z - m)²/2σ² in m and in σ, times f, and average.",
-    praise="no slope of f anywhere",
+    hint="Differentiate ln q in m and in σ; a baseline must not depend on its own sample.",
+    praise="no slope of f anywhere, and a baseline that does not bias",
 )
 
 
 @score_function.draw
 def values_and_samples(rng):
     mean, std = float(rng.normal()), float(rng.uniform(0.4, 2))
-    z = mean + std * rng.normal(size=9)
+    z = mean + std * rng.normal(size=int(rng.integers(2, 9)))
     return 3 + z**2, z, mean, std
+
+
+def weighed(f, z, mean, std):
+    by_std = (z - mean) ** 2 / std**3 - 1 / std
+    return np.array([(f * (z - mean)).mean() / std**2, (f * by_std).mean()])
 
 
 @score_function.reference
 def score_estimate(f, z, mean, std):
-    return np.array(
-        [(f * (z - mean)).mean() / std**2, (f * ((z - mean) ** 2 / std**3 - 1 / std)).mean()]
-    )
+    return weighed(f - (f.sum() - f) / (len(f) - 1), z, mean, std)
 
 
-@score_function.mistake("divided by σ: the score of the mean is (z - m)/σ²")
+@score_function.mistake("divided by σ: look again at the score of the mean")
 def one_sigma_short(f, z, mean, std):
     return score_estimate(f, z, mean, std) * [std, 1]
 
 
-@score_function.mistake("-1/σ is missing: the normaliser of q contains σ as well")
-def normaliser_forgotten(f, z, mean, std):
-    return score_estimate(f, z, mean, std) + np.array([0, f.mean() / std])
-
-
 @score_function.mistake("f is missing: this averages to zero, whatever f is")
 def f_forgotten(f, z, mean, std):
-    return score_estimate(np.ones_like(f), z, mean, std)
+    return weighed(np.ones_like(f), z, mean, std)
 
 
 @score_function.mistake("the average over samples is wanted, not their sum")
@@ -119,43 +119,30 @@ def sum_of_values(f, z, mean, std):
     return score_estimate(f, z, mean, std) * len(f)
 
 
-leave_one_out = Exercise(
-    "leave-one-out",
-    chapter="07",
-    hint="The sum of all less its own, divided by how many are left.",
-    praise="independent of its own sample, so nothing is biased",
-)
+@score_function.mistake("this has no baseline; it is unbiased, but noisier than what is asked for")
+def no_baseline(f, z, mean, std):
+    return weighed(f, z, mean, std)
 
 
-@leave_one_out.draw
-def some_values(rng):
-    return (rng.normal(5, 2, size=7),)
+@score_function.mistake("each baseline contains its own value: the gradient loses the share 1/S")
+def mean_of_all(f, z, mean, std):
+    return weighed(f - f.mean(), z, mean, std)
 
 
-@leave_one_out.reference
-def mean_of_the_others(f):
-    return (f.sum() - f) / (len(f) - 1)
+@score_function.mistake("the others are one fewer than all: the baseline is divided by too many")
+def divided_by_all(f, z, mean, std):
+    return weighed(f - (f.sum() - f) / len(f), z, mean, std)
 
 
-@leave_one_out.mistake("each baseline contains its own value: the gradient loses the share 1/S")
-def mean_of_all(f):
-    return np.full_like(f, f.mean())
-
-
-@leave_one_out.mistake("the others are S - 1")
-def divided_by_all(f):
-    return (f.sum() - f) / len(f)
-
-
-@leave_one_out.mistake("this is f less its baseline; the baselines themselves are wanted")
-def less_its_baseline(f):
-    return f - (f.sum() - f) / (len(f) - 1)
+@score_function.mistake("this is the slope in ln σ; wanted is that in σ")
+def score_in_the_log(f, z, mean, std):
+    return score_estimate(f, z, mean, std) * [1, std]
 
 
 minibatch_bound = Exercise(
     "minibatch-bound",
     chapter="07",
-    hint="Each datum is in the batch with probability B/N.",
+    hint="How likely is a datum to be in the batch? Which terms are there once for each?",
     praise="unbiased, whatever the size of the batch",
 )
 
@@ -177,7 +164,7 @@ def divergence_scaled(terms, kl, N):
     return N / len(terms) * (terms.sum() - kl)
 
 
-@minibatch_bound.mistake("the batch must stand for all N data: scale its sum by N/B")
+@minibatch_bound.mistake("the batch stands for itself only; it must stand for all N data")
 def not_scaled(terms, kl, N):
     return terms.sum() - kl
 
@@ -190,3 +177,77 @@ def one_datum(terms, kl, N):
 @minibatch_bound.mistake("B/N the wrong way round: the batch is smaller than the data")
 def scaled_down(terms, kl, N):
     return len(terms) / N * terms.sum() - kl
+
+
+fit_by_samples = Exercise(
+    "fit-by-samples",
+    chapter="07",
+    hint="The slope of ln p(X, z) at each sample, the chain rule, the slope of the entropy.",
+    praise="no conjugate prior, and no update formula: only a slope",
+)
+
+
+@fit_by_samples.draw
+def counts_noise_and_rates(rng):
+    x = rng.poisson(3.0, size=int(rng.integers(1, 6))).astype(float)
+    rates = 0.05 / (1 + np.arange(30) / rng.uniform(5, 20))
+    return x, rng.normal(size=(30, int(rng.integers(1, 9)))), rates
+
+
+def ascend(x, eps, rates, *, entropy=1.0, prior=1.0, log=True, noise=True, turns=False, n=None):
+    """Return the trace of the fit; the options are the known slips."""
+    m = log_s = 0.0
+    n, trace = len(x) if n is None else n, []
+    for e, rate in zip(eps, rates, strict=True):
+        s = np.exp(log_s)
+        slope = x.sum() - n * np.exp(m + s * e) - prior * (m + s * e)
+        new = m + rate * slope.mean()
+        if turns:
+            slope = x.sum() - n * np.exp(new + s * e) - prior * (new + s * e)
+        by_s = (slope * e).mean() if noise else slope.mean()
+        m, log_s = new, log_s + rate * (by_s * (s if log else 1) + entropy)
+        trace.append([m, log_s])
+    return np.array(trace)
+
+
+@fit_by_samples.reference
+def trace_of_the_fit(x, eps, rates):
+    return ascend(x, eps, rates)
+
+
+@fit_by_samples.mistake("the slope of the entropy in ln σ is missing: q will shrink to a spike")
+def entropy_forgotten(x, eps, rates):
+    return ascend(x, eps, rates, entropy=0.0)
+
+
+@fit_by_samples.mistake("the slope of the prior of z is missing")
+def prior_forgotten(x, eps, rates):
+    return ascend(x, eps, rates, prior=0.0)
+
+
+@fit_by_samples.mistake("this is the slope in σ; what moves is ln σ")
+def slope_in_sigma(x, eps, rates):
+    return ascend(x, eps, rates, log=False)
+
+
+@fit_by_samples.mistake("the slope in ln σ does not use the noise: how does σ move each sample?")
+def noise_unused(x, eps, rates):
+    return ascend(x, eps, rates, noise=False)
+
+
+@fit_by_samples.mistake(
+    "m has moved before the slope in ln σ was taken; both move at the same time"
+)
+def in_turns(x, eps, rates):
+    return ascend(x, eps, rates, turns=True)
+
+
+@fit_by_samples.mistake("downhill: the bound is to rise")
+def downhill(x, eps, rates):
+    with np.errstate(all="ignore"):
+        return ascend(x, eps, -rates)
+
+
+@fit_by_samples.mistake("the rate of the counts is there once for each datum, not once in all")
+def one_rate(x, eps, rates):
+    return ascend(x, eps, rates, n=1)

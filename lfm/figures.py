@@ -445,7 +445,7 @@ def shrunken_projection(ax: Axes, x: Array, model, shown: Array) -> Axes:
         ax.plot(*np.array([x[n], mu + w * z[n, 0]]).T, color=DATA, ls=":", lw=1.2)
     ax.scatter(*x[shown].T, s=26, color=DATA, edgecolors="black", label="data", zorder=3)
     for values, marker, color, name in (
-        (z[shown, 0], "s", "white", "without the prior"),
+        (z[shown, 0], "s", "white", "most likely point"),
         (z[shown, 1], "o", Q, "posterior mean"),
     ):
         at = (mu + np.outer(values, w)).T
@@ -739,6 +739,31 @@ def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes
 
 
 # ------------------------------------------------------------------ 08 variational autoencoder
+
+
+def vae_diagram(ax: Axes) -> Axes:
+    """Draw the way of a datum: x, the encoder, the parameters of q, a sample z, the decoder."""
+    boxes = {
+        "$x$": ("white", "black"),
+        "encoder\n" + r"$\varphi$": ("white", Q),
+        r"$\mu,\ \sigma$": ("white", Q),
+        r"$z = \mu + \sigma\varepsilon$": ("white", "black"),
+        "decoder\n" + r"$\theta$": ("white", THETA),
+        r"$p(x\,|\,z)$": ("white", THETA),
+    }
+    for i, (name, (face, edge)) in enumerate(boxes.items()):
+        ax.add_patch(Rectangle((2 * i - 0.7, 0.6), 1.4, 0.8, fc=face, ec=edge, lw=2))
+        ax.text(2 * i, 1, name, ha="center", va="center", fontsize=13)
+    arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
+    for i in range(len(boxes) - 1):
+        ax.annotate("", (2 * i + 1.3, 1), (2 * i + 0.7, 1), arrowprops=arrow)
+    ax.annotate("", (6, 0.6), (6, 0.15), arrowprops=arrow)
+    ax.text(6, 0.1, r"noise $\varepsilon \sim N(0, I)$", ha="center", va="top", fontsize=12)
+    ax.text(3, 1.55, r"inference: $q(z\,|\,x)$", ha="center", va="bottom", color=Q)
+    ax.text(9, 1.55, "the model", ha="center", va="bottom", color=THETA)
+    ax.set(xlim=(-0.9, 10.9), ylim=(-0.25, 1.9), title="the way of a datum through a VAE")
+    ax.set_axis_off()
+    return ax
 
 
 def moved(ax: Axes, before: Array, after: Array) -> Axes:

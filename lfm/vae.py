@@ -137,10 +137,10 @@ class DiagonalGaussian(Conditional):
 
 
 class FullGaussian(Conditional):
-    """N(μ(·), L(·) L(·)ᵀ): the network returns the mean and a lower triangle.
+    """N(μ(·), A(·) A(·)ᵀ): the network returns the mean and a lower triangle.
 
     Eq. gaussian-likelihood with a full covariance, for few dimensions: D + D (D + 1)/2 numbers.
-    The diagonal of L is made positive as in `DiagonalGaussian`: L is the Cholesky factor.
+    The diagonal of A is made positive as in `DiagonalGaussian`: A is the Cholesky factor.
     """
 
     options = ("size", "floor")
@@ -378,7 +378,7 @@ class ConditionalVAE(VAE):
 
 
 def reparametrise(q: Distribution, eps: Tensor) -> Tensor:
-    """Return z = μ + Lε (S, N, K) for the Gaussian q over (N, K) and noise eps (S, N, K)."""
+    """Return z = μ + Aε (S, N, K) for the Gaussian q over (N, K) and noise eps (S, N, K)."""
     if isinstance(q, MultivariateNormal):
         with torch.autocast(eps.device.type, enabled=False):  # of the networks alone
             return q.loc + (q.scale_tril @ eps[..., None])[..., 0]

@@ -59,8 +59,8 @@ def test_the_solutions_list_the_known_mistakes_in_the_words_of_their_messages(ch
     told = "**Mistakes that are known.** "
     lists = [c.source.split(told)[1] for c in cells("solutions", chapter) if told in c.source]
     for name, listed in zip(checks.exercises(chapter), lists, strict=True):
-        mistakes = enumerate(EXERCISES[name].mistakes, 1)
-        assert listed.split("\n")[0] == " ".join(f"({i}) {sentence(m.message)}" for i, m in mistakes)
+        known = [sentence(m.message) for m in EXERCISES[name].mistakes]
+        assert listed.split("\n")[0] == " ".join(f"({i}) {m}" for i, m in enumerate(known, 1))
 
 
 @every_exercise

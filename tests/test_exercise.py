@@ -52,7 +52,7 @@ def test_decorators_fill_in_the_exercise_and_leave_the_functions_as_they_are():
 def test_the_exercises_stand_in_the_order_of_the_course():
     found = exercise.registered()
     assert found is exercise.registered()
-    assert tuple(f"{n:02d}" for n in range(12)) == exercise.CHAPTERS
+    assert tuple(f"{n:02d}" for n in range(13)) == exercise.CHAPTERS
     chapters = [e.chapter for e in found.values()]
     assert chapters == sorted(chapters)
     assert {*chapters} == {*exercise.CHAPTERS}

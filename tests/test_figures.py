@@ -59,6 +59,7 @@ FIGURES = {
     "starts": {"bounds": X[:, 0].copy(), "scores": X[:, 1].copy(), "score": "accuracy"},
     "variances": {"at": 1 + GRID**2, "table": {"path": 1 + GRID**2}, "label": "K"},
     "noisy_ascent": {"estimates": np.sin(np.arange(80.0)), "limit": 0.0, "name": "best"},
+    "vae_diagram": {},
     "moved": {"before": X, "after": X + 1},
     "training_curves": {"trace": TRACE},
     "two_terms": {"trace": TRACE},

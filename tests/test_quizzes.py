@@ -15,7 +15,7 @@ from lfm.checks import quiz as quiz_files
 ROOT = Path(__file__).parent.parent
 QUIZZES = quiz_files.registered()
 ALL = list(QUIZZES.values())
-CHAPTERS = [f"{c:02d}" for c in range(12)]
+CHAPTERS = [f"{c:02d}" for c in range(13)]
 WRITTEN = [p.name[:2] for p in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))]
 
 every_quiz = pytest.mark.parametrize("quiz", ALL, ids=lambda q: q.name)

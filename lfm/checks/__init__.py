@@ -36,12 +36,12 @@ class Verdict:
 
 
 def exercises(chapter: str | None = None) -> list[str]:
-    """Return the names of the exercises, of all chapters or of one ("00" to "11")."""
+    """Return the names of the exercises, of all chapters or of one ("00" to "12")."""
     return _names(exercise.registered(), chapter)
 
 
 def quizzes(chapter: str | None = None) -> list[str]:
-    """Return the names of the quizzes, of all chapters or of one ("00" to "11")."""
+    """Return the names of the quizzes, of all chapters or of one ("00" to "12")."""
     return _names(quiz.registered(), chapter)
 
 

@@ -14,7 +14,7 @@ factor_posterior = Exercise(
 
 @factor_posterior.draw
 def data_and_model(rng):
-    W, psi = rng.normal(size=(6, 2)), rng.uniform(0.3, 3, 6)
+    W, psi = rng.normal(size=(6, rng.integers(1, 5))), rng.uniform(0.3, 3, 6)
     return rng.normal(size=(9, 6)) + 2, W, rng.normal(size=6), psi
 
 
@@ -38,6 +38,13 @@ def least_squares(x, W, mu, psi):
 @factor_posterior.mistake("every column counts alike; each must be divided by its noise variance")
 def columns_alike(x, W, mu, psi):
     return posterior_means(x, W, mu, np.ones_like(psi))
+
+
+@factor_posterior.mistake(
+    "the data are divided by the noise, but the precision is not: it is I + WᵀΨ⁻¹W"
+)
+def precision_not_weighted(x, W, mu, psi):
+    return (x - mu) / psi @ W @ np.linalg.inv(np.eye(W.shape[1]) + W.T @ W)
 
 
 @factor_posterior.mistake("the mean has not been subtracted")
@@ -66,7 +73,7 @@ factor_log_det = Exercise(
 @factor_log_det.draw
 def loadings_and_noise(rng):
     # So many columns, and so little noise, that the determinant itself is 0 in double precision.
-    return 0.02 * rng.normal(size=(300, 2)), rng.uniform(0.01, 0.08, 300)
+    return 0.02 * rng.normal(size=(300, rng.integers(1, 5))), rng.uniform(0.01, 0.08, 300)
 
 
 def log_det(W, psi):
@@ -115,10 +122,11 @@ learn_loadings = Exercise(
 
 @learn_loadings.draw
 def data_and_factors(rng):
-    m, root = rng.normal(size=(30, 2)), rng.normal(size=(2, 2))
+    k = rng.integers(1, 5)
+    m, root = rng.normal(size=(30, k)), rng.normal(size=(k, k))
     m -= m.mean(axis=0)
-    y = rng.normal(size=(30, 5)) + m @ rng.normal(size=(2, 5))
-    return y - y.mean(axis=0), m, root @ root.T + np.eye(2)
+    y = rng.normal(size=(30, 5)) + m @ rng.normal(size=(k, 5))
+    return y - y.mean(axis=0), m, root @ root.T + np.eye(k)
 
 
 @learn_loadings.reference
@@ -134,6 +142,11 @@ def factors_known(y, m, G):
 @learn_loadings.mistake("G has been added once; each of the N data contributes one")
 def covariance_added_once(y, m, G):
     return np.linalg.solve(m.T @ m + G, m.T @ y).T
+
+
+@learn_loadings.mistake("E[zzᵀ] is an average here, Σ y E[z]ᵀ a sum: average both, or neither")
+def average_on_one_side(y, m, G):
+    return np.linalg.solve(m.T @ m / len(y) + G, m.T @ y).T
 
 
 @learn_loadings.mistake("this is Wᵀ; the loadings have one row for each column of the data")
@@ -167,6 +180,16 @@ def mean_of_what_is_left_out(lam, K):
 @ppca_noise.mistake("divided by D: only D - K directions are left for the noise alone")
 def divided_by_all(lam, K):
     return lam[K:].sum() / len(lam)
+
+
+@ppca_noise.mistake("this is the sum of what is left out; σ² is the mean")
+def not_divided(lam, K):
+    return lam[K:].sum()
+
+
+@ppca_noise.mistake("these are the last K eigenvalues; left out are the last D - K")
+def last_k(lam, K):
+    return lam[-K:].mean()
 
 
 @ppca_noise.mistake("one eigenvalue too many: the K-th belongs to the factors")
@@ -216,6 +239,32 @@ def filled_with_the_mean(W, mu, psi, seen, x):
 )
 def believed_the_mean(W, mu, psi, seen, x):
     z = posterior_means(np.where(seen, x, mu)[None], W, mu, psi)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("the hidden entries of x mean nothing; leave them out of the inference")
+def believed_the_hidden(W, mu, psi, seen, x):
+    z = posterior_means(x[None], W, mu, psi)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake(
+    "the hidden columns were set to zero and then believed; leave them out of the inference"
+)
+def believed_zeros(W, mu, psi, seen, x):
+    z = posterior_means(np.where(seen, x, 0)[None], W, mu, psi)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("z was inferred from what is hidden; infer it from what is seen")
+def inferred_from_the_hidden(W, mu, psi, seen, x):
+    z = posterior_means(x[~seen][None], W[~seen], mu[~seen], psi[~seen])[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("subtract the mean of what was seen before the inference")
+def mean_not_subtracted_from_the_seen(W, mu, psi, seen, x):
+    z = posterior_means(x[seen][None], W[seen], 0 * mu[seen], psi[seen])[0]
     return np.where(seen, x, W @ z + mu)
 
 

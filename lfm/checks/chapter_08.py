@@ -168,44 +168,76 @@ def off_pixels_forgotten(x, logits, mean, log_var):
     return (x * logits).sum(axis=1) - divergences(mean, log_var)
 
 
-training_step = Exercise(
-    "training-step",
+training_loop = Exercise(
+    "training-loop",
     chapter="08",
-    hint="z = m + sε and J = ½(x - wz)² + ½(s² + m² - 1 - ln s²). Chain rule, three times.",
-    praise="inference and learning in one step",
+    hint="in each step z = m + sε and J = ½(x - wz)² + ½(s² + m² - 1 - ln s²). Chain rule, three "
+    "times, all at the old values; then the step, then the next noise.",
+    praise="inference and learning in one loop",
 )
 
 
-@training_step.draw
-def weights_and_datum(rng):
-    return (*rng.normal(size=5), float(rng.uniform(0.05, 0.2)))
+@training_loop.draw
+def weights_datum_and_noise(rng):
+    return (*rng.normal(size=4), rng.normal(size=4), float(rng.uniform(0.05, 0.2)))
 
 
-def one_step(x, w, m, log_s, eps, lr, *, path=1.0, prior=1.0, sign=1.0):
+def slopes_at(x, w, m, log_s, noise, path=1.0, prior=1.0):
     s = np.exp(log_s)
-    z = m + s * eps
+    z = m + s * noise
     pull = path * -(x - w * z) * w  # the slope of the reconstruction term in z
-    slopes = np.array([-(x - w * z) * z, pull + prior * m, pull * s * eps + prior * (s**2 - 1)])
-    return np.array([w, m, log_s]) - sign * lr * slopes
+    own = np.array([-(x - w * z) * z, pull, pull * s * noise])
+    return own + prior * np.array([0.0, m, s**2 - 1])
 
 
-@training_step.reference
-def downhill(x, w, m, log_s, eps, lr):
-    return one_step(x, w, m, log_s, eps, lr)
+def steps(x, w, m, log_s, eps, lr, *, path=1.0, prior=1.0, sign=1.0):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        at = at - sign * lr * slopes_at(x, *at, noise, path, prior)
+    return at
 
 
-@training_step.mistake("this goes uphill in J: the loss is to fall")
+@training_loop.reference
+def trained(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, eps, lr)
+
+
+@training_loop.mistake("this goes uphill in J: the loss is to fall")
 def uphill(x, w, m, log_s, eps, lr):
-    return one_step(x, w, m, log_s, eps, lr, sign=-1.0)
+    return steps(x, w, m, log_s, eps, lr, sign=-1.0)
 
 
-@training_step.mistake(
+@training_loop.mistake(
     "z moves with m and ln s: the reconstruction has a slope in them, by the path"
 )
 def path_forgotten(x, w, m, log_s, eps, lr):
-    return one_step(x, w, m, log_s, eps, lr, path=0.0)
+    return steps(x, w, m, log_s, eps, lr, path=0.0)
 
 
-@training_step.mistake("the divergence has slopes too: m, and s² - 1 in ln s")
+@training_loop.mistake("the divergence has slopes too: m, and s² - 1 in ln s")
 def divergence_forgotten(x, w, m, log_s, eps, lr):
-    return one_step(x, w, m, log_s, eps, lr, prior=0.0)
+    return steps(x, w, m, log_s, eps, lr, prior=0.0)
+
+
+@training_loop.mistake("one step only: there is one for each number in eps")
+def first_step_alone(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, eps[:1], lr)
+
+
+@training_loop.mistake(
+    "w was moved before the slopes of m and ln s were taken: all three belong to the old values"
+)
+def one_after_the_other(x, w, m, log_s, eps, lr):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        at[0] -= lr * slopes_at(x, *at, noise)[0]
+        at[1:] -= lr * slopes_at(x, *at, noise)[1:]
+    return at
+
+
+@training_loop.mistake("this is the slope in s; the third number is ln s: multiply by s")
+def slope_in_s(x, w, m, log_s, eps, lr):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        at = at - lr * slopes_at(x, *at, noise) / np.array([1.0, 1.0, np.exp(at[2])])
+    return at

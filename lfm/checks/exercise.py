@@ -19,7 +19,7 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
-CHAPTERS = tuple(f"{number:02d}" for number in range(12))
+CHAPTERS = tuple(f"{number:02d}" for number in range(13))
 
 
 class Mistake(NamedTuple):

@@ -1,0 +1,189 @@
+"""The exercises of chapter 12: a model of your own."""
+
+import numpy as np
+from scipy.special import betaln, logsumexp, softmax, xlog1py, xlogy
+
+from lfm.checks.exercise import Exercise
+
+
+def _joint(x, pi, P):
+    """Return ln π_k + Σ_d ln p(x_nd | k) (N, K), where 0 ln 0 = 0."""
+    ink, paper = xlogy(x[:, None], P), xlog1py(1 - x[:, None], -P)  # (N, K, D)
+    return np.log(pi) + (ink + paper).sum(axis=2)
+
+
+def _pictures(rng, n, k, d):
+    """Return pictures (N, D), shares (K,) and templates (K, D)."""
+    P = rng.uniform(0.05, 0.95, size=(k, d))
+    x = (rng.random((n, d)) < P[rng.integers(k, size=n)]).astype(float)
+    return x, rng.dirichlet(np.full(k, 2.0)), P
+
+
+ink_responsibilities = Exercise(
+    "ink-responsibilities",
+    chapter="12",
+    hint="Both ink and paper count, in logs; 0 ln 0 is 0, and ln 0 alone makes r = 0.",
+    praise="with 784 factors, and with pixels that are never or always inked",
+)
+
+
+@ink_responsibilities.draw
+def many_pixels(rng):
+    x, pi, P = _pictures(rng, 6, 3, 784)
+    P[:, :5], x[:, :5] = 0.0, 0.0  # never inked, in any component
+    P[:, 5:9], x[:, 5:9] = 1.0, 1.0  # always
+    P[1, 9], x[:3, 9] = 0.0, 1.0  # three pictures that component 1 cannot draw
+    P[:, 12:] = 0.5 + 0.04 * (P[:, 12:] - 0.5)  # so that no posterior is sure
+    return x, pi, P
+
+
+@ink_responsibilities.reference
+def by_logs(x, pi, P):
+    return softmax(_joint(x, pi, P), axis=1)
+
+
+@ink_responsibilities.mistake(
+    "0 times ln 0 is NaN for the computer and 0 for us: `scipy.special.xlogy` knows that"
+)
+def zero_times_infinity(x, pi, P):
+    return softmax(np.log(pi) + x @ np.log(P).T + (1 - x) @ np.log1p(-P).T, axis=1)
+
+
+@ink_responsibilities.mistake("paper says something too: a white pixel has the factor 1 - p")
+def ink_alone(x, pi, P):
+    return softmax(np.log(pi) + xlogy(x[:, None], P).sum(axis=2), axis=1)
+
+
+@ink_responsibilities.mistake("π is missing: frequent components have a head start")
+def equal_weights(x, pi, P):
+    return by_logs(x, np.ones(len(pi)), P)
+
+
+@ink_responsibilities.mistake(
+    "each column sums to 1 here; wanted each row, the shares of the components in a picture"
+)
+def over_pictures(x, pi, P):
+    return softmax(_joint(x, pi, P), axis=0)
+
+
+@ink_responsibilities.mistake(
+    "P was clipped away from 0 and 1: then an impossible component is only improbable"
+)
+def clipped(x, pi, P):
+    return by_logs(x, pi, np.clip(P, 1e-3, 1 - 1e-3))
+
+
+learn_templates = Exercise(
+    "learn-templates",
+    chapter="12",
+    hint="(the ink that component k claims + c) over (the pictures that it claims + 2c).",
+    praise="and a component that claims nothing goes back to ½",
+)
+
+
+@learn_templates.draw
+def claims(rng):
+    x = (rng.random((30, 6)) < 0.4).astype(float)
+    x[:, 0], x[:, 1] = 0.0, 1.0
+    r = rng.dirichlet([0.5, 0.5, 0.5], size=30)
+    r[:, 2] = 0.0  # one component claims nothing
+    return x, r / r.sum(axis=1, keepdims=True), float(rng.uniform(0.05, 2.0))
+
+
+@learn_templates.reference
+def smoothed(x, r, c):
+    return (r.T @ x + c) / (r.sum(axis=0)[:, None] + 2 * c)
+
+
+@learn_templates.mistake("divide by what component k claims, N_k, and not by all N pictures")
+def over_all(x, r, c):
+    return (r.T @ x + c) / (len(x) + 2 * c)
+
+
+@learn_templates.mistake(
+    "c counts ink alone: for each imagined inked picture there is a white one, so 2c below"
+)
+def one_sided(x, r, c):
+    return (r.T @ x + c) / (r.sum(axis=0)[:, None] + c)
+
+
+@learn_templates.mistake(
+    "the prior is missing: a component without pictures is 0/0, and p is 0 or 1"
+)
+def no_prior(x, r, c):
+    return r.T @ x / r.sum(axis=0)[:, None]
+
+
+@learn_templates.mistake(
+    "the mean of a Beta(1 + c, 1 + c) posterior; its highest point has c and 2c"
+)
+def posterior_mean(x, r, c):
+    return smoothed(x, r, 1 + c)
+
+
+loop_of_pictures = Exercise(
+    "loop-of-pictures",
+    chapter="12",
+    hint="Each row: infer, then L = Σ ln p(x_n), plus ln Beta(p; 1 + c, 1 + c) of every p; learn.",
+    praise="this is all that em.fit does",
+)
+
+
+@loop_of_pictures.draw
+def pictures_and_a_start(rng):
+    x, _, P = _pictures(rng, 40, 3, 8)
+    x[:, 0] = 0.0
+    return x, np.full(3, 1 / 3), 0.3 + 0.4 * P, float(rng.uniform(0.1, 2.0))
+
+
+def _log_prior(P, c):
+    return (c * (np.log(P) + np.log1p(-P)) - betaln(1 + c, 1 + c)).sum()
+
+
+def _trace(x, pi, P, c, *, log_prior=_log_prior, learn_with=None, after_learning=False):
+    trace = []
+    for _ in range(20):
+        a = _joint(x, pi, P)
+        bound = logsumexp(a, axis=1).sum() + log_prior(P, c)
+        r = softmax(a, axis=1)
+        pi, P = r.mean(axis=0), smoothed(x, r, c if learn_with is None else learn_with)
+        if after_learning:
+            bound = (r * (_joint(x, pi, P) - np.log(r))).sum() + log_prior(P, c)
+        trace.append(bound)
+    return np.array(trace)
+
+
+@loop_of_pictures.reference
+def trace_of_pictures(x, pi, P, c):
+    return _trace(x, pi, P, c)
+
+
+@loop_of_pictures.mistake("ln p(P) is missing: learning raises L + ln p(P), and L alone may fall")
+def prior_not_counted(x, pi, P, c):
+    return _trace(x, pi, P, c, log_prior=lambda P, c: 0.0)
+
+
+@loop_of_pictures.mistake(
+    "the constant of the prior is missing: ln B(1 + c, 1 + c) for each entry of P"
+)
+def constant_dropped(x, pi, P, c):
+    return _trace(
+        x, pi, P, c, log_prior=lambda P, c: _log_prior(P, c) + P.size * betaln(1 + c, 1 + c)
+    )
+
+
+@loop_of_pictures.mistake("the prior stands once, for P; here it is counted for every picture")
+def prior_for_each_datum(x, pi, P, c):
+    return _trace(x, pi, P, c, log_prior=lambda P, c: len(x) * _log_prior(P, c))
+
+
+@loop_of_pictures.mistake("these are the values after learning; wanted those after inference")
+def after_learning(x, pi, P, c):
+    return _trace(x, pi, P, c, after_learning=True)
+
+
+@loop_of_pictures.mistake(
+    "the prior is in the bound and not in the learning step, which then raises another number"
+)
+def learned_without_prior(x, pi, P, c):
+    return _trace(x, pi, P, c, learn_with=1e-300)

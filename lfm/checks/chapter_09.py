@@ -178,7 +178,7 @@ which_model = Exercise(
 
 @which_model.draw
 def models(rng):
-    """Five traps and the answer, just informative enough or a little more, never model 0 or 1."""
+    """Five traps and the answer, at 0.8 or just above, and never model 0 or 1."""
     entropy = rng.permutation([0.5, 1.0, 2.0, 4.0]) * rng.uniform(0.95, 1.05)
     information, rows = rng.uniform(0, 0.02, size=(6, 5, 4)), np.arange(4)
     for model, gap in ((0, 0.35), (1, 0.9), (4, 0.3), (5, 0.05)):

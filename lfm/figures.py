@@ -814,6 +814,46 @@ def scores(ax: Axes, table: dict[str, Array], names) -> Axes:
     return ax
 
 
+def walks(axes, models: dict) -> None:
+    """Draw walks along three codes of each model, from the 2nd to the 98th percentile.
+
+    `models` names (codes (N, K), decode, which three or None for those that change most);
+    `decode` takes codes and returns square grey images, flat.
+    """
+    for ax, (name, (codes, decode, shown)) in zip(axes.flat, models.items(), strict=False):
+        k = codes.shape[1]
+        path = np.tile(codes.mean(0), (k, 5, 1))
+        path[np.arange(k), :, np.arange(k)] = np.linspace(*np.quantile(codes, [0.02, 0.98], 0), 5).T
+        faces = decode(path.reshape(5 * k, k))
+        side = int(np.sqrt(faces.shape[1]))
+        faces = faces.reshape(k, 5, side, side)
+        if shown is None:
+            shown = np.argsort(-np.ptp(faces, axis=1).mean((1, 2)))[:3]
+        images(ax, faces[shown].reshape(15, side, side), columns=5, vmax=1, gap=1)
+        row_names(ax, [f"$c_{{{i + 1}}}$" for i in shown], height=side, gap=1)
+        ax.set_title(name)
+    for ax in axes.flat[len(models) :]:
+        ax.set_axis_off()
+
+
+def sheets(axes, rows: dict[str, Array], *, limits=(0, 1)) -> None:
+    """Draw named rows of square grey images, flat (N, D), each in axes of its own."""
+    for ax, (name, x) in zip(axes, rows.items(), strict=True):
+        side = int(np.sqrt(x.shape[1]))
+        low, high = limits
+        images(ax, x.reshape(-1, side, side), columns=len(x), vmin=low, vmax=high, gap=1)
+        ax.set_title(name, loc="left")
+
+
+def maps(axes, points: dict[str, Array], labels: Array) -> None:
+    """Draw several maps of the same labelled data, each label's name in its own colour."""
+    for ax, (name, x) in zip(axes.flat, points.items(), strict=True):
+        labelled_points(ax, x, labels, size=6)
+        for number, cloud in zip(ax.texts, ax.collections, strict=True):
+            number.get_bbox_patch().set(ec=cloud.get_facecolor()[0], lw=2, alpha=0.9)
+        ax.set(title=name, xticks=[], yticks=[])
+
+
 # ------------------------------------------------------------------ 10 closing the gap
 
 

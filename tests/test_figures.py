@@ -70,6 +70,15 @@ FIGURES = {
 }  # fmt: skip
 
 
+SQUARES = np.abs(np.tile(X, 2))  # twelve images of 2 x 2
+# And those that draw into several axes.
+SHEETS = {
+    "walks": lambda x: {"models": {"a": (x, lambda z: z**2, None), "b": (x, np.abs, [0, 1, 3])}},
+    "sheets": lambda x: {"rows": {"a": x[:3], "b": x[3:6]}, "limits": (0, 2)},
+    "maps": lambda x: {"points": {"a": x[:, :2], "b": x[:, 1:3]}, "labels": np.arange(12) % 2},
+}
+
+
 DRAWN = ("float32", "Fortran", "reversed", "strided", "read-only")
 
 
@@ -89,6 +98,31 @@ def test_figures_draw_the_same_numbers_in_every_form_and_leave_them_as_they_are(
             ).figure.draw_without_rendering()
         plt.close("all")
         assert all(unchanged(before[k], options[k]) for k in options), f"{argument} = {kind}"
+
+
+@pytest.mark.parametrize("kind", DRAWN)
+@pytest.mark.parametrize("name", SHEETS)
+def test_sheets_draw_the_same_numbers_in_every_form_and_leave_them_as_they_are(name, kind):
+    x = FORMS[kind](SQUARES.copy())
+    before = copied(x)
+    fig, axes = plt.subplots(1, 2)
+    getattr(figures, name)(axes, **SHEETS[name](x))
+    fig.draw_without_rendering()
+    assert [ax.get_title() or ax.get_title(loc="left") for ax in axes] == ["a", "b"]
+    assert all(ax.images or ax.collections for ax in axes)
+    assert unchanged(before, x)
+    plt.close("all")
+
+
+def test_walks_show_the_codes_that_change_most_and_leave_axes_without_a_model_empty():
+    codes = np.random.default_rng(0).normal(size=(50, 5)) * [1, 5, 2, 0.1, 3]
+    pixels = np.eye(5)[:, :4] + np.eye(5)[:, [4, 0, 1, 2]]  # of each code two
+    _, axes = plt.subplots(2, 2)
+    figures.walks(axes, {"a": (codes, lambda z: z @ pixels, None)})
+    names = {text.get_text() for text in axes[0, 0].texts}
+    assert names == {"$c_{2}$", "$c_{3}$", "$c_{5}$"}
+    assert not any(ax.axison for ax in axes.flat[1:])
+    plt.close("all")
 
 
 @pytest.mark.parametrize("alt", ["plot", "", None, 3])

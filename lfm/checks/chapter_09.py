@@ -1,6 +1,7 @@
 """The exercises of chapter 09: what the factors mean."""
 
 import numpy as np
+from scipy.special import entr, rel_entr
 
 from lfm.checks.exercise import Exercise
 
@@ -14,24 +15,41 @@ mutual_information = Exercise(
 
 @mutual_information.draw
 def joint_table(rng):
-    return (rng.dirichlet(np.full(12, 0.5)).reshape(4, 3),)
+    table = rng.dirichlet(np.full(12, 0.5)).reshape(4, 3) + 0.01
+    table[rng.integers(4), rng.integers(3)] = 0.0  # a pair that never occurs
+    return (table / table.sum(),)
 
 
 @mutual_information.reference
 def divergence_from_independence(table):
-    return (table * np.log(table / np.outer(table.sum(axis=1), table.sum(axis=0)))).sum()
+    return rel_entr(table, np.outer(table.sum(axis=1), table.sum(axis=0))).sum()
+
+
+@mutual_information.mistake(
+    "right where all entries are positive; 0 ln 0 is 0, and numpy makes nan of it"
+)
+def without_zeros(table):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (table * np.log(table / np.outer(table.sum(axis=1), table.sum(axis=0)))).sum()
 
 
 @mutual_information.mistake(
     "this is the entropy of the pair; information compares it with independence"
 )
 def entropy_of_the_pair(table):
-    return -(table * np.log(table)).sum()
+    return entr(table).sum()
 
 
 @mutual_information.mistake("this is in bits; the course counts in nats")
 def in_bits(table):
     return divergence_from_independence(table) / np.log(2)
+
+
+@mutual_information.mistake(
+    "the joint table is compared with a uniform one; compare it with the product of its margins"
+)
+def against_uniform(table):
+    return np.log(table.size) - entr(table).sum()
 
 
 @mutual_information.mistake("the sign: information is a divergence, never negative")
@@ -78,6 +96,16 @@ def best_less_last(information, entropy):
     return ((ranked[-1] - ranked[0]) / entropy).mean()
 
 
+@information_gap.mistake("this is the sum over factors; wanted is their mean")
+def sum_of_gaps(information, entropy):
+    return len(entropy) * mean_gap(information, entropy)
+
+
+@information_gap.mistake("divide each gap by its own entropy, before the mean")
+def ratio_of_means(information, entropy):
+    return not_relative(information, entropy) / entropy.mean()
+
+
 disentanglement = Exercise(
     "disentanglement",
     chapter="09",
@@ -88,24 +116,39 @@ disentanglement = Exercise(
 
 @disentanglement.draw
 def importances(rng):
-    return (rng.exponential(size=(5, 4)),)
+    table = rng.exponential(size=(5, 4))
+    table[rng.integers(5), rng.integers(4)] = 0.0
+    if rng.integers(2):
+        table[rng.integers(5)] = 0.0  # a code that says nothing
+    return (table,)
 
 
-def entropies(shares):
-    return -(shares * np.log(shares)).sum(axis=1)
+def concentrations(importance):
+    """Return 1 - H/ln J of the shares of each row; of a row of zeros anything, it has no weight."""
+    total = importance.sum(axis=1, keepdims=True)
+    shares = importance / np.where(total > 0, total, 1.0)
+    return 1 - entr(shares).sum(axis=1) / np.log(importance.shape[1])
 
 
 @disentanglement.reference
 def weighted_score(importance):
-    shares = importance / importance.sum(axis=1, keepdims=True)
+    return importance.sum(axis=1) @ concentrations(importance) / importance.sum()
+
+
+@disentanglement.mistake(
+    "right where nothing is 0; 0 ln 0 is 0, and a row of zeros has the weight 0"
+)
+def without_care_for_zeros(importance):
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = importance / importance.sum(axis=1, keepdims=True)
+        entropy = -(shares * np.log(shares)).sum(axis=1)
     weights = importance.sum(axis=1) / importance.sum()
-    return weights @ (1 - entropies(shares) / np.log(importance.shape[1]))
+    return weights @ (1 - entropy / np.log(importance.shape[1]))
 
 
 @disentanglement.mistake("codes count by their importance: one that says nothing must not matter")
 def codes_alike(importance):
-    shares = importance / importance.sum(axis=1, keepdims=True)
-    return (1 - entropies(shares) / np.log(importance.shape[1])).mean()
+    return concentrations(importance).mean()
 
 
 @disentanglement.mistake("this is completeness: shares of the codes in each factor")
@@ -116,3 +159,73 @@ def completeness(importance):
 @disentanglement.mistake("turned round: a code with all its weight on one factor scores 1")
 def turned_round(importance):
     return 1 - weighted_score(importance)
+
+
+@disentanglement.mistake("the largest entropy of a row is ln J, of its J factors, not ln K")
+def other_logarithm(importance):
+    return 1 - (1 - weighted_score(importance)) * np.log(importance.shape[1]) / np.log(
+        len(importance)
+    )
+
+
+which_model = Exercise(
+    "which-model",
+    chapter="09",
+    hint="Leave out what is below 0.8; of the others, the largest mean over factors of the gap.",
+    praise="one condition first, then one score: no single number says which codes to take",
+)
+
+
+@which_model.draw
+def models(rng):
+    """Five traps and the answer, at 0.8 or just above, and never model 0 or 1."""
+    entropy = rng.permutation([0.5, 1.0, 2.0, 4.0]) * rng.uniform(0.95, 1.05)
+    information, rows = rng.uniform(0, 0.02, size=(6, 5, 4)), np.arange(4)
+    for model, gap in ((0, 0.35), (1, 0.9), (4, 0.3), (5, 0.05)):
+        information[model, rng.permutation(5)[:4], rows] = gap * entropy
+    largest = entropy.argmax()
+    information[2, 0, largest] = 0.98 * entropy[largest]  # one gap, of many nats
+    information[3, :, largest] += 0.9 * entropy[largest]  # all codes say the same
+    informative = np.array([rng.choice([0.8, 0.81]), 0.5, 0.9, 0.85, 0.82, 0.97])
+    order = rng.permutation(6)
+    while np.flatnonzero(order == 0)[0] < 2:
+        order = rng.permutation(6)
+    return information[order], entropy, informative[order]
+
+
+def gaps_of(information, entropy):
+    ranked = np.sort(information, axis=1)
+    return ((ranked[:, -1] - ranked[:, -2]) / entropy).mean(axis=1)
+
+
+@which_model.reference
+def best_of_the_informative(information, entropy, informative):
+    return int(np.where(informative >= 0.8, gaps_of(information, entropy), -1.0).argmax())
+
+
+@which_model.mistake("this model has the largest MIG, but has lost the traits: it is below 0.8")
+def largest_gap(information, entropy, informative):
+    return int(gaps_of(information, entropy).argmax())
+
+
+@which_model.mistake("this model is the most informative; of those from 0.8 on, the MIG decides")
+def most_informative(information, entropy, informative):
+    return int(informative.argmax())
+
+
+@which_model.mistake("each gap is divided by the entropy of its factor before the mean")
+def gaps_in_nats(information, entropy, informative):
+    gaps = gaps_of(information, np.ones_like(entropy))
+    return int(np.where(informative >= 0.8, gaps, -1.0).argmax())
+
+
+@which_model.mistake("the best and second best are codes, for each factor; here they are factors")
+def ranked_over_the_factors(information, entropy, informative):
+    ranked = np.sort(information, axis=2)
+    gaps = (ranked[:, :, -1] - ranked[:, :, -2]).mean(axis=1)
+    return int(np.where(informative >= 0.8, gaps, -1.0).argmax())
+
+
+@which_model.mistake("at least 0.8: a model with exactly 0.8 may be taken")
+def more_than(information, entropy, informative):
+    return int(np.where(informative > 0.8, gaps_of(information, entropy), -1.0).argmax())

@@ -29,11 +29,15 @@ ink_responsibilities = Exercise(
 
 @ink_responsibilities.draw
 def many_pixels(rng):
-    x, pi, P = _pictures(rng, 6, 3, 784)
+    d = 784
+    x, pi, P = _pictures(rng, 6, 3, d)
     P[:, :5], x[:, :5] = 0.0, 0.0  # never inked, in any component
     P[:, 5:9], x[:, 5:9] = 1.0, 1.0  # always
     P[1, 9], x[:3, 9] = 0.0, 1.0  # three pictures that component 1 cannot draw
-    P[:, 12:] = 0.5 + 0.04 * (P[:, 12:] - 0.5)  # so that no posterior is sure
+    dark = rng.random(d) < 0.5
+    P[:, 12:] = np.where(dark, 0.9, 0.1)[12:] + 0.01 * (P[:, 12:] - 0.5)  # so that none is sure
+    x[:3, 12:] = rng.random((3, d - 12)) < P[0, 12:]  # ln p(x, z) near -250
+    x[3:, 12:] = rng.random((3, d - 12)) < 0.5  # near -900: a product of these is 0
     return x, pi, P
 
 
@@ -43,13 +47,21 @@ def by_logs(x, pi, P):
 
 
 @ink_responsibilities.mistake(
+    "a product of 784 factors is 0 for the computer, and 0/0 is NaN: add logs"
+)
+def product_of_factors(x, pi, P):
+    joint = np.exp(_joint(x, pi, P))
+    return joint / joint.sum(axis=1, keepdims=True)
+
+
+@ink_responsibilities.mistake(
     "0 times ln 0 is NaN for the computer and 0 for us: `scipy.special.xlogy` knows that"
 )
 def zero_times_infinity(x, pi, P):
     return softmax(np.log(pi) + x @ np.log(P).T + (1 - x) @ np.log1p(-P).T, axis=1)
 
 
-@ink_responsibilities.mistake("paper says something too: a white pixel has the factor 1 - p")
+@ink_responsibilities.mistake("paper says something too: a pixel without ink has the factor 1 - p")
 def ink_alone(x, pi, P):
     return softmax(np.log(pi) + xlogy(x[:, None], P).sum(axis=2), axis=1)
 
@@ -101,7 +113,7 @@ def over_all(x, r, c):
 
 
 @learn_templates.mistake(
-    "c counts ink alone: for each imagined inked picture there is a white one, so 2c below"
+    "c counts ink alone: for each imagined inked picture there is one without ink, so 2c below"
 )
 def one_sided(x, r, c):
     return (r.T @ x + c) / (r.sum(axis=0)[:, None] + c)
@@ -132,7 +144,7 @@ loop_of_pictures = Exercise(
 @loop_of_pictures.draw
 def pictures_and_a_start(rng):
     x, _, P = _pictures(rng, 40, 3, 8)
-    x[:, 0] = 0.0
+    x[0], x[1] = 1.0, 0.0  # so that learning without the prior finds no p of 0 or 1 at first
     return x, np.full(3, 1 / 3), 0.3 + 0.4 * P, float(rng.uniform(0.1, 2.0))
 
 
@@ -140,13 +152,14 @@ def _log_prior(P, c):
     return (c * (np.log(P) + np.log1p(-P)) - betaln(1 + c, 1 + c)).sum()
 
 
-def _trace(x, pi, P, c, *, log_prior=_log_prior, learn_with=None, after_learning=False):
+def _trace(x, pi, P, c, *, log_prior=_log_prior, learn_with=None, after_learning=False, of_pi=0.0):
     trace = []
     for _ in range(20):
         a = _joint(x, pi, P)
         bound = logsumexp(a, axis=1).sum() + log_prior(P, c)
         r = softmax(a, axis=1)
-        pi, P = r.mean(axis=0), smoothed(x, r, c if learn_with is None else learn_with)
+        pi = (r.sum(axis=0) + of_pi) / (len(x) + len(pi) * of_pi)
+        P = smoothed(x, r, c if learn_with is None else learn_with)
         if after_learning:
             bound = (r * (_joint(x, pi, P) - np.log(r))).sum() + log_prior(P, c)
         trace.append(bound)
@@ -187,3 +200,8 @@ def after_learning(x, pi, P, c):
 )
 def learned_without_prior(x, pi, P, c):
     return _trace(x, pi, P, c, learn_with=1e-300)
+
+
+@loop_of_pictures.mistake("π has no prior here: π_k = N_k / N")
+def prior_on_weights(x, pi, P, c):
+    return _trace(x, pi, P, c, of_pi=c)

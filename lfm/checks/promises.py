@@ -355,9 +355,10 @@ def _tight(case: _Case) -> Broken:
         raise _Unchecked(
             "the model does not say, by `exact_inference = True`, that q is the posterior"
         )
-    if short := [g for g in _gaps(case, ("inference",)) if not g[0] <= g[2]]:
-        gap, words, _ = max(short)
-        yield f"exact inference leaves the bound {gap:.3g} nats short: {words}", gap
+    if apart := [g for g in _gaps(case, ("inference",)) if not abs(g[0]) <= g[2]]:
+        gap, words, _ = max(apart, key=lambda g: abs(g[0]))
+        side = "too high" if gap < 0 else "short"
+        yield f"exact inference leaves the bound {abs(gap):.3g} nats {side}: {words}", abs(gap)
 
 
 def _stationary(case: _Case) -> Broken:

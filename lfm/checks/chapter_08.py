@@ -47,6 +47,11 @@ def mean_over_factors(mean, log_var):
     return divergence(mean, log_var) / len(mean)
 
 
+@standard_normal_kl.mistake("the ½ before the sum is missing")
+def half_forgotten(mean, log_var):
+    return 2 * divergence(mean, log_var)
+
+
 reparametrised = Exercise(
     "reparametrised",
     chapter="08",
@@ -119,6 +124,21 @@ def variance_squared(x, mean, log_var):
 @gaussian_log_likelihood.mistake("the sign: this is the loss")
 def negative_log_density(x, mean, log_var):
     return -log_density(x, mean, log_var)
+
+
+@gaussian_log_likelihood.mistake("the ½ before the sum is missing")
+def density_without_half(x, mean, log_var):
+    return 2 * log_density(x, mean, log_var)
+
+
+@gaussian_log_likelihood.mistake("ln 2π is missing: without it the density does not integrate to 1")
+def log_2_pi_forgotten(x, mean, log_var):
+    return log_density(x, mean, log_var) + 0.5 * len(x) * np.log(2 * np.pi)
+
+
+@gaussian_log_likelihood.mistake("divide by σ² = e^(ln σ²), not by its log")
+def divided_by_log(x, mean, log_var):
+    return -0.5 * (np.log(2 * np.pi) + log_var + (x - mean) ** 2 / log_var).sum()
 
 
 vae_bound = Exercise(
@@ -241,3 +261,20 @@ def slope_in_s(x, w, m, log_s, eps, lr):
     for noise in eps:
         at = at - lr * slopes_at(x, *at, noise) / np.array([1.0, 1.0, np.exp(at[2])])
     return at
+
+
+@training_loop.mistake(
+    "the slope of s² in ln s is 2s², and the ½ of the divergence halves it: s² - 1"
+)
+def divergence_twice(x, w, m, log_s, eps, lr):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        extra = np.array([0.0, 0.0, np.exp(2 * at[2]) - 1])
+        at = at - lr * (slopes_at(x, *at, noise) + extra)
+    return at
+
+
+@training_loop.mistake("the third number is ln s; this is s")
+def s_returned(x, w, m, log_s, eps, lr):
+    w, m, log_s = trained(x, w, m, log_s, eps, lr)
+    return np.array([w, m, np.exp(log_s)])

@@ -76,6 +76,14 @@ SHEETS = {
     "walks": lambda x: {"models": {"a": (x, lambda z: z**2, None), "b": (x, np.abs, [0, 1, 3])}},
     "sheets": lambda x: {"rows": {"a": x[:3], "b": x[3:6]}, "limits": (0, 2)},
     "maps": lambda x: {"points": {"a": x[:, :2], "b": x[:, 1:3]}, "labels": np.arange(12) % 2},
+    "two_ways": lambda x: {
+        "grid": GRID,
+        "f": np.sin,
+        "before": np.exp(-(GRID**2)),
+        "after": np.exp(-((GRID - 1) ** 2)),
+        "z": x[:4, 0],
+        "move": 1.0,
+    },
 }
 
 
@@ -108,7 +116,8 @@ def test_sheets_draw_the_same_numbers_in_every_form_and_leave_them_as_they_are(n
     fig, axes = plt.subplots(1, 2)
     getattr(figures, name)(axes, **SHEETS[name](x))
     fig.draw_without_rendering()
-    assert [ax.get_title() or ax.get_title(loc="left") for ax in axes] == ["a", "b"]
+    titles = ["weigh: samples stay", "move: samples go along"] if name == "two_ways" else ["a", "b"]
+    assert [ax.get_title() or ax.get_title(loc="left") for ax in axes] == titles
     assert all(ax.images or ax.collections for ax in axes)
     assert unchanged(before, x)
     plt.close("all")

@@ -743,19 +743,19 @@ def noisy_ascent(ax: Axes, estimates: Array, limit: float, *, name: str) -> Axes
 
 def vae_diagram(ax: Axes) -> Axes:
     """Draw the way of a datum: x, the encoder, the parameters of q, a sample z, the decoder."""
-    boxes = {
-        "$x$": ("white", "black"),
-        "encoder\n" + r"$\varphi$": ("white", Q),
-        r"$\mu,\ \sigma$": ("white", Q),
-        r"$z = \mu + \sigma\varepsilon$": ("white", "black"),
-        "decoder\n" + r"$\theta$": ("white", THETA),
-        r"$p(x\,|\,z)$": ("white", THETA),
+    edges = {
+        "$x$": "black",
+        "encoder\n" + r"$\varphi$": Q,
+        r"$\mu,\ \sigma$": Q,
+        r"$z = \mu + \sigma\varepsilon$": "black",
+        "decoder\n" + r"$\theta$": THETA,
+        r"$p(x\,|\,z)$": THETA,
     }
-    for i, (name, (face, edge)) in enumerate(boxes.items()):
-        ax.add_patch(Rectangle((2 * i - 0.7, 0.6), 1.4, 0.8, fc=face, ec=edge, lw=2))
+    for i, (name, edge) in enumerate(edges.items()):
+        ax.add_patch(Rectangle((2 * i - 0.7, 0.6), 1.4, 0.8, fc="white", ec=edge, lw=2))
         ax.text(2 * i, 1, name, ha="center", va="center", fontsize=13)
     arrow = {"arrowstyle": "-|>", "color": "black", "lw": 1.8, "shrinkA": 0, "shrinkB": 0}
-    for i in range(len(boxes) - 1):
+    for i in range(len(edges) - 1):
         ax.annotate("", (2 * i + 1.3, 1), (2 * i + 0.7, 1), arrowprops=arrow)
     ax.annotate("", (6, 0.6), (6, 0.15), arrowprops=arrow)
     ax.text(6, 0.1, r"noise $\varepsilon \sim N(0, I)$", ha="center", va="top", fontsize=12)

@@ -273,15 +273,16 @@ def ascend(
     total=False,
 ):
     """Return the trace of the fit; the options are the known slips."""
-    m = log_s = 0.0
-    n, trace = len(x) if n is None else n, []
+    n = len(x) if n is None else n
+
+    def slopes(z):
+        return (x.sum() - n * np.exp(z) - prior * z) * (len(z) if total else 1)
+
+    m, log_s, trace = 0.0, 0.0, []
     for e, rate in zip(eps, rates, strict=True):
         s = np.exp(log_s)
-        slope = x.sum() - n * np.exp(m + s * e) - prior * (m + s * e)
-        slope = slope * len(e) if total else slope
-        new = m + rate * slope.mean()
-        if turns:
-            slope = x.sum() - n * np.exp(new + s * e) - prior * (new + s * e)
+        new = m + rate * slopes(m + s * e).mean()
+        slope = slopes((new if turns else m) + s * e)
         by_s = (slope * e).mean() if noise else slope.mean()
         m, log_s = new, log_s + rate * (by_s * (s if log else 1) + entropy(s))
         trace.append([m, log_s])

@@ -202,18 +202,20 @@ def weights_datum_and_noise(rng):
     return (*rng.normal(size=4), rng.normal(size=4), float(rng.uniform(0.05, 0.2)))
 
 
-def slopes_at(x, w, m, log_s, noise, path=1.0, prior=1.0):
+def slopes_at(x, w, m, log_s, noise, *, path=1.0, prior=1.0, in_log=True):
+    """Return the slopes of J in w, m and ln s; the options are the known slips."""
     s = np.exp(log_s)
     z = m + s * noise
     pull = path * -(x - w * z) * w  # the slope of the reconstruction term in z
     own = np.array([-(x - w * z) * z, pull, pull * s * noise])
-    return own + prior * np.array([0.0, m, s**2 - 1])
+    slopes = own + prior * np.array([0.0, m, s**2 - 1])
+    return slopes if in_log else slopes / np.array([1.0, 1.0, s])
 
 
-def steps(x, w, m, log_s, eps, lr, *, path=1.0, prior=1.0, sign=1.0):
+def steps(x, w, m, log_s, eps, lr, **slip):
     at = np.array([w, m, log_s], dtype=float)
     for noise in eps:
-        at = at - sign * lr * slopes_at(x, *at, noise, path, prior)
+        at = at - lr * slopes_at(x, *at, noise, **slip)
     return at
 
 
@@ -224,7 +226,7 @@ def trained(x, w, m, log_s, eps, lr):
 
 @training_loop.mistake("this goes uphill in J: the loss is to fall")
 def uphill(x, w, m, log_s, eps, lr):
-    return steps(x, w, m, log_s, eps, lr, sign=-1.0)
+    return steps(x, w, m, log_s, eps, -lr)
 
 
 @training_loop.mistake(
@@ -257,21 +259,14 @@ def one_after_the_other(x, w, m, log_s, eps, lr):
 
 @training_loop.mistake("this is the slope in s; the third number is ln s: multiply by s")
 def slope_in_s(x, w, m, log_s, eps, lr):
-    at = np.array([w, m, log_s], dtype=float)
-    for noise in eps:
-        at = at - lr * slopes_at(x, *at, noise) / np.array([1.0, 1.0, np.exp(at[2])])
-    return at
+    return steps(x, w, m, log_s, eps, lr, in_log=False)
 
 
 @training_loop.mistake(
     "the slope of s² in ln s is 2s², and the ½ of the divergence halves it: s² - 1"
 )
 def divergence_twice(x, w, m, log_s, eps, lr):
-    at = np.array([w, m, log_s], dtype=float)
-    for noise in eps:
-        extra = np.array([0.0, 0.0, np.exp(2 * at[2]) - 1])
-        at = at - lr * (slopes_at(x, *at, noise) + extra)
-    return at
+    return steps(x, w, m, log_s, eps, lr, prior=np.array([1.0, 1.0, 2.0]))
 
 
 @training_loop.mistake("the third number is ln s; this is s")

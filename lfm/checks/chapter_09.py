@@ -193,14 +193,18 @@ def models(rng):
     return information[order], entropy, informative[order]
 
 
+def chosen(gaps, enough) -> int:
+    """Return the model of the largest gap among those that are informative enough."""
+    return int(np.where(enough, gaps, -1.0).argmax())
+
+
 def gaps_of(information, entropy):
-    ranked = np.sort(information, axis=1)
-    return ((ranked[:, -1] - ranked[:, -2]) / entropy).mean(axis=1)
+    return np.array([mean_gap(of_one, entropy) for of_one in information])
 
 
 @which_model.reference
 def best_of_the_informative(information, entropy, informative):
-    return int(np.where(informative >= 0.8, gaps_of(information, entropy), -1.0).argmax())
+    return chosen(gaps_of(information, entropy), informative >= 0.8)
 
 
 @which_model.mistake("this model has the largest MIG, but has lost the traits: it is below 0.8")
@@ -215,17 +219,15 @@ def most_informative(information, entropy, informative):
 
 @which_model.mistake("each gap is divided by the entropy of its factor before the mean")
 def gaps_in_nats(information, entropy, informative):
-    gaps = gaps_of(information, np.ones_like(entropy))
-    return int(np.where(informative >= 0.8, gaps, -1.0).argmax())
+    return chosen(gaps_of(information, np.ones_like(entropy)), informative >= 0.8)
 
 
 @which_model.mistake("the best and second best are codes, for each factor; here they are factors")
 def ranked_over_the_factors(information, entropy, informative):
-    ranked = np.sort(information, axis=2)
-    gaps = (ranked[:, :, -1] - ranked[:, :, -2]).mean(axis=1)
-    return int(np.where(informative >= 0.8, gaps, -1.0).argmax())
+    gaps = gaps_of(information.swapaxes(1, 2), 1.0)
+    return chosen(gaps, informative >= 0.8)
 
 
 @which_model.mistake("at least 0.8: a model with exactly 0.8 may be taken")
 def more_than(information, entropy, informative):
-    return int(np.where(informative > 0.8, gaps_of(information, entropy), -1.0).argmax())
+    return chosen(gaps_of(information, entropy), informative > 0.8)

@@ -2,8 +2,8 @@
 
 One colour and one line style for each concept, the same in all chapters, and distinguishable by
 readers who do not see all colours (Okabe and Ito 2008). A notebook ends a figure with
-`show(fig, alt=...)`: the text says what a reader who cannot see the figure should know, and
-`describe` adds what is plotted, in numbers.
+`show(fig, name=..., alt=...)`: slides call it by its name, the text says what a reader who cannot
+see the figure should know, and `describe` adds what is plotted, in numbers.
 """
 
 import base64
@@ -79,8 +79,13 @@ def new(rows: int = 1, columns: int = 1, *, width: float = 7.5, height: float = 
     return plt.subplots(rows, columns, figsize=(width, height), **kwargs)
 
 
-def show(fig: Figure, *, alt: str) -> Picture:
-    """Return the figure as a `Picture`, the last expression of a cell; closes the figure."""
+def show(fig: Figure, *, alt: str, name: str = "") -> Picture:
+    """Return the figure as a `Picture`, the last expression of a cell; closes the figure.
+
+    A slide shows it by its `name`, such as "two-bells", which is unique in its chapter.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"([a-z0-9]+(-[a-z0-9]+)*)?", name):
+        raise ValueError(f"name is {name!r}; wanted lower-case words joined by -, as two-bells")
     if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
     buffer = io.BytesIO()

@@ -139,3 +139,11 @@ def test_a_picture_wants_words_for_who_does_not_see_it(alt):
     with pytest.raises((ValueError, TypeError), match=f"alt is {alt!r}"):
         figures.show(figures.new()[0], alt=alt)
     plt.close("all")
+
+
+@pytest.mark.parametrize("name", ["Two bells", "two_bells", "-two", "two--bells", None, 3])
+def test_a_picture_has_a_name_of_words_joined_by_hyphens(name):
+    fig = figures.new()[0]
+    with pytest.raises(ValueError, match=r"wanted lower-case words joined by -"):
+        figures.show(fig, name=name, alt="A frame without anything in it")
+    assert figures.show(fig, name="two-bells-2", alt="A frame without anything in it").png

@@ -118,6 +118,14 @@ def test_every_figure_has_a_text_for_readers_who_cannot_see_it(path):
             assert "image/svg+xml" not in output.get("data", {}), cell.id
 
 
+@every_chapter
+def test_every_figure_has_a_name_of_its_own(path):
+    shown = "\n".join(c.source for c in code_cells(path)).split("figures.show(")[1:]
+    names = [re.match(r"\s*fig,\s*name=\"([a-z0-9-]+)\",\s*alt=", call) for call in shown]
+    assert all(names), "write figures.show(fig, name=..., alt=...)"
+    assert len({n[1] for n in names}) == len(names)
+
+
 @every_notebook
 def test_nothing_of_one_machine_is_stored(path):
     text = path.read_text(encoding="utf-8")

@@ -86,7 +86,7 @@ API = {
     "factor_analysis.FactorAnalysis.ppca": "x n_factors",
     "factor_analysis.FactorAnalysis.uniqueness": "",
     "figures.new": "rows columns *width *height kwargs",
-    "figures.show": "fig *alt",
+    "figures.show": "fig *alt *name",
     "gaussian_mixture.GaussianMixture": "weights means covs prior",
     "gaussian_mixture.GaussianMixture.init": "x n_components *rng *prior",
     "gaussian_mixture.k_means": "x n_components *rng *max_iter",

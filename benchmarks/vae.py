@@ -132,7 +132,8 @@ def by_pyro(x):
         pyro.module("decoder", decoder)
         with pyro.plate("data", len(batch)):
             z = pyro.sample("z", dist.Normal(torch.zeros(len(batch), K), 1.0).to_event(1))
-            pyro.sample("x", dist.Bernoulli(logits=decoder(z)).to_event(1), obs=batch)
+            pixels = dist.Bernoulli(logits=decoder(z), validate_args=False)  # of greys, not bits
+            pyro.sample("x", pixels.to_event(1), obs=batch)
 
     def guide(batch):
         pyro.module("encoder", encoder)

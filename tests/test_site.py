@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tools import course, site
+from tools import course, explorables, site
 
 CHAPTERS = course.chapters()
 every_chapter = pytest.mark.parametrize("path", CHAPTERS, ids=lambda p: p.stem)
@@ -46,6 +46,15 @@ def test_equations_and_figures_of_a_chapter_have_anchors(path):
             assert text.count(f'<span id="fig-{figure.cell}"></span>') == 1
             (cell,) = [c for c in made.cells if c.id == figure.cell]
             assert cell.metadata.mystnb.image.alt == figure.alt
+
+
+@pytest.mark.parametrize("made", explorables.ALL.values(), ids=lambda made: made.name)
+def test_an_explorable_stands_below_its_figure(made):
+    chapter, name = made.below.split("/")
+    (path,) = [p for p in CHAPTERS if p.stem[:2] == chapter]
+    cells = site.page(path).cells
+    (at,) = [i for i, cell in enumerate(cells) if course.figure_name(cell.source) == name]
+    assert f"../_static/explorables/{made.name}/00.png" in cells[at + 1].source
 
 
 def test_the_gallery_shows_every_figure_with_its_text():

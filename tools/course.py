@@ -1,10 +1,12 @@
-"""Read the course: chapters, blocks of text, figures, equations, the teacher's notes."""
+"""Read the course: chapters, tasks, figures, equations; and where the browser's files lie."""
 
 import ast
 import base64
 import copy
 import functools
+import itertools
 import re
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +15,9 @@ import nbformat
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
+NPM = ROOT / "tools" / "node_modules"
 
-# What a cell may be tagged with. All but the first six steer the slides.
+# What a cell may be tagged with.
 TAGS = {
     "remove-cell",  # not on the site: the first cell, which says how lfm is installed
     "exercise",  # an empty cell to be written by the student
@@ -23,12 +26,6 @@ TAGS = {
     "primer",  # code of a primer, beside the argument of its chapter
     "widget",  # a slider, which moves in JupyterLab only
     "nbval-ignore-output",  # run, but not compared
-    "slide-skip",  # neither slide nor notes
-    "slide-notes",  # all of it to the speaker notes
-    "slide-code",  # the code on the slide, whole
-    "slide-output",  # what the cell prints on the slide
-    "slide-split",  # begin a new slide with this cell
-    "slide-all",  # every sentence on the slide, not only those that carry a claim
 }
 
 
@@ -62,48 +59,17 @@ def title(path: Path) -> str:
     return read(path).cells[0].source.splitlines()[0].removeprefix("# ")
 
 
-# ------------------------------------------------------------------ text
+# ------------------------------------------------------------------ tasks
 
 
-@dataclass(frozen=True)
-class Block:
-    """A piece of a markdown cell: heading, equation, list, table, rule or prose."""
-
-    kind: str
-    text: str
-
-
-def blocks(source: str) -> list[Block]:
-    """Return the blocks of markdown in order. A displayed equation is a block of its own."""
-    found = []
-    for i, part in enumerate(re.split(r"\$\$(.*?)\$\$", source, flags=re.S)):
-        if i % 2:
-            found.append(Block("equation", part.strip()))
-            continue
-        for text in re.split(r"\n\s*\n|\n(?=#)|(?<=\S)\n(?=[-*] |\d+\. )", part):
-            if not text.strip(" .,;\n"):
-                continue  # what stands between equations, or the stop after one
-            kind, text = _kind(text.strip("\n"))
-            if kind == "list" and found and found[-1].kind == "list":
-                found[-1] = Block("list", f"{found[-1].text}\n{text}")
-            elif kind == "heading" and "\n" in text:
-                heading, rest = text.split("\n", 1)
-                found += [Block("heading", heading), *blocks(rest)]
-            else:
-                found.append(Block(kind, text))
+def tasks(path: Path, kind: str) -> dict[str, str]:
+    """Return {name: text} of the exercises or the quizzes of a chapter, without their headings."""
+    found = {}
+    for before, cell in itertools.pairwise(read(path).cells):
+        if kind in tags(cell):
+            name = re.search(r'check\(\s*"([a-z0-9-]+)"', cell.source)[1]
+            found[name] = re.sub(r"^(#+ .*|\*\*Quiz\.\*\*)\s+", "", before.source)
     return found
-
-
-def _kind(text: str) -> tuple[str, str]:
-    for kind, mark in (
-        ("heading", r"#+ "),
-        ("list", r"([-*]|\d+\.) "),
-        ("table", r"\|"),
-        ("rule", r"---\s*$"),
-    ):
-        if re.match(mark, text):
-            return kind, text
-    return "prose", text
 
 
 # ------------------------------------------------------------------ figures
@@ -118,6 +84,7 @@ class Drawn:
     png: bytes = field(repr=False)
     alt: str = ""  # the claim, and what is plotted in numbers
     claim: str = ""
+    name: str = ""  # what slides call it by
 
 
 def drawn(cell) -> tuple[bytes, str, str] | None:
@@ -134,7 +101,17 @@ def drawn(cell) -> tuple[bytes, str, str] | None:
 def figures() -> list[Drawn]:
     """Return every figure of the chapters, in order."""
     pairs = ((path, cell) for path in chapters() for cell in read(path).cells)
-    return [Drawn(path, cell.id, *shown) for path, cell in pairs if (shown := drawn(cell))]
+    return [
+        Drawn(path, cell.id, *shown, figure_name(cell.source))
+        for path, cell in pairs
+        if (shown := drawn(cell))
+    ]
+
+
+def figure_name(source: str) -> str:
+    """Return the name that a cell gives to its figure."""
+    named = re.search(r'figures\.show\(\s*fig,\s*name="([a-z0-9-]+)"', source)
+    return named[1] if named else ""
 
 
 # ------------------------------------------------------------------ equations
@@ -159,9 +136,9 @@ def equations() -> dict[str, Equation]:
     for path in chapters():
         for cell in read(path).cells:
             if cell.cell_type == "markdown":
-                for block in blocks(cell.source):
-                    for name in re.findall(r"\\tag\{([a-z0-9-]+)\}", block.text):
-                        tex = re.sub(r"\s*\\tag\{[a-z0-9-]+\}", "", block.text)
+                for text in re.findall(r"\$\$(.*?)\$\$", cell.source, flags=re.S):
+                    for name in re.findall(r"\\tag\{([a-z0-9-]+)\}", text):
+                        tex = re.sub(r"\s*\\tag\{[a-z0-9-]+\}", "", text).strip()
                         found[name] = Equation(name, path, cell.id, tex)
     code, tests = _named_in_docstrings(), _named_on_tests()
     for name, equation in found.items():
@@ -202,27 +179,15 @@ def _named_on_tests() -> dict[str, list[str]]:
     return found
 
 
-# ------------------------------------------------------------------ the teacher's notes
+# ------------------------------------------------------------------ what the browser needs
 
 
-def teaching() -> dict[str, dict[str, list[str]]]:
-    """Return {chapter number: {section: items}} of misconceptions and questions.
-
-    Read from `notebooks/TEACHING.md`; empty where that does not exist.
-    """
-    path = ROOT / "notebooks" / "TEACHING.md"
-    return teaching_items(path.read_text(encoding="utf-8")) if path.exists() else {}
-
-
-def teaching_items(text: str) -> dict[str, dict[str, list[str]]]:
-    """Return the items of a text in the form of `notebooks/TEACHING.md`."""
-    found: dict = defaultdict(lambda: defaultdict(list))
-    chapter = label = None
-    for line in text.splitlines():
-        if heading := re.match(r"## (\d\d) · ", line):
-            chapter, label = heading[1], None
-        elif line.startswith("### "):
-            label = {"Misconceptions": "Misconception", "Questions": "Ask"}.get(line[4:].strip())
-        elif chapter and label and (item := re.match(r"- \*\*(.+?)\*\* · (.+)", line)):
-            found[chapter][item[1]].append(f"**{label}:** {item[2]}")
-    return {number: dict(sections) for number, sections in found.items()}
+def copy_mathjax(folder: Path) -> None:
+    """Copy what is needed of MathJax and its font into a folder `mathjax`: no network later."""
+    parts = ("startup", "core", "input/tex", "input/tex/extensions/color", "output/svg")
+    for part in (*parts, "a11y/assistive-mml"):
+        (folder / "mathjax" / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(NPM / "mathjax" / f"{part}.js", folder / "mathjax" / f"{part}.js")
+    font = NPM / "@mathjax" / "mathjax-newcm-font"
+    shutil.copytree(font / "svg", folder / "mathjax" / "font" / "svg")
+    shutil.copy(font / "svg.js", folder / "mathjax" / "font")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools import course
+from tools import course, explorables
 
 HERE = course.ROOT / "tools" / "sphinx"
 SOURCE, OUT = course.BUILD / "site-src", course.BUILD / "site"
@@ -44,7 +44,7 @@ def anchored(source: str) -> str:
 
 
 def page(path) -> nbformat.NotebookNode:
-    """Return a notebook for the site: equations and figures can be linked to, figures have text."""
+    """Return a notebook for the site: equations and figures can be linked to, some move."""
     made = course.read(path)
     cells = []
     for cell in made.cells:
@@ -55,6 +55,10 @@ def page(path) -> nbformat.NotebookNode:
             cells.append(nbformat.v4.new_markdown_cell(anchor, id=f"fig-{cell.id}"))
             cell.metadata["mystnb"] = {"image": {"alt": shown[1]}}
         cells.append(cell)
+        for moved in explorables.ALL.values():
+            if moved.below == f"{path.stem[:2]}/{course.figure_name(cell.source)}":
+                source = explorables.html(moved, "../_static/explorables")
+                cells.append(nbformat.v4.new_markdown_cell(source, id=moved.name))
     made.cells = cells
     return made
 
@@ -249,8 +253,10 @@ def lay_out() -> None:
     for name in ("conf.py", "glossary.md"):
         shutil.copy(HERE / name, SOURCE)
     shutil.copy(HERE / "course.css", SOURCE / "_static")
-    npm = course.ROOT / "tools" / "node_modules" / "mathjax" / "es5" / "tex-svg-full.js"
-    shutil.copy(npm, SOURCE / "_static" / "mathjax.js")
+    shutil.copy(course.ROOT / "tools" / "slides" / "explorable.js", SOURCE / "_static")
+    course.copy_mathjax(SOURCE / "_static")
+    for moved in explorables.ALL.values():
+        explorables.write(moved, SOURCE / "_static" / "explorables")
     made = {
         "index.md": front(),
         "solutions.md": solutions(),

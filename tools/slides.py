@@ -1,22 +1,16 @@
-"""Make slides from the executed notebooks: `make slides`. The rules, which the tests hold:
+"""Make slides from the decks: `make slides`; of one chapter `python -m tools.slides 02`.
 
-- A `##` heading begins a section, and each slide carries the heading of its section.
-- On the slide goes what carries the idea: displayed equations, each with the sentence that leads to
-  it; sentences with bold words; the head of each item of a list; tables; figures.
-- A figure has a slide to itself, with the sentence that follows it: what to see.
-- Code that transcribes a named equation stands below it, without its assertions, if that leaves at
-  most eight lines. All other code, and all prose, is in the speaker's notes.
-- An exercise or a quiz is a slide with its whole task, and never its solution.
-- The minutes of a chapter are shared out by the number of words, and stand in the notes.
-
-Cell tags override this: see `tools.course.TAGS`.
+A deck, `notebooks/lectures/NN_name.md`, is written by hand, and CONTRIBUTING.md says how. What must
+not drift is called by name and put in here: equations, figures and tasks of the notebook, diagrams,
+explorables. A name that does not exist stops the build; so does an equation that no slide shows.
 """
 
-import ast
+import difflib
 import html
-import itertools
 import re
 import shutil
+import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,514 +19,265 @@ from pygments import highlight
 from pygments.formatters import HtmlFormatter
 from pygments.lexers import PythonLexer
 
-from tools import course
-from tools.course import Block
-from tools.typesetting import (
-    BODY,
-    CAPTION,
-    CODE_LINES,
-    GAP,
-    HEIGHT,
-    SMALLEST_CODE,
-    TABLE_ZOOMS,
-    WORDS,
-    ZOOMS,
-    claims,
-    code_size,
-    count_words,
-    fold,
-    heads,
-    math_size,
-    runs,
-    sentences,
-    table_height,
-    tex_height,
-    text_height,
-)
+from tools import course, explorables
 
 HERE = Path(__file__).parent / "slides"
 OUT = course.BUILD / "slides"
+DECKS = course.ROOT / "notebooks" / "lectures"
+CALL = re.compile(r"\{([a-z]+) ([a-z0-9/-]+)\}")  # {figure two-bells}
+STEP = re.compile(r"\$(.+)\$ \| (.+)", re.S)  # $a &= b$ | why
+BEGINS = re.compile(r"\+ |#|\|\|$|\{[a-z]+ |\$.+\$ \| ")  # a line that begins a block
 
 
 @dataclass(frozen=True)
-class Part:
-    """One thing on a slide: its kind and its source."""
+class Block:
+    """A piece of a slide, and the line of the deck where it begins."""
 
-    kind: str  # claim, equation, list, table, figure, caption, code, output, task
+    line: int
     text: str
-    name: str = ""  # of an equation; what a figure claims
-    alt: str = ""  # of a figure: the claim, and what is plotted in numbers
-
-    def height(self, zoom: float = 1.0) -> float:
-        """Return about how much of the slide's height it takes."""
-        size = BODY * zoom
-        lines = self.text.splitlines()
-        if self.kind == "figure":
-            return HEIGHT - 90
-        if self.kind == "equation":
-            return tex_height(self.text, math_size(self.text, zoom))
-        if self.kind == "code":
-            return 1.35 * code_size(self.text, zoom) * len(lines) + 40
-        if self.kind == "output":
-            return 1.35 * 22 * len(lines) + 30
-        if self.kind == "list":
-            return sum(text_height(line, size, indent=60) for line in lines)
-        if self.kind == "table":
-            return table_height(self.text, size)
-        return sum(text_height(t, size) for t in self.text.split("\n\n"))
+    fragment: bool  # built by a key
 
 
 @dataclass
 class Slide:
-    """A slide: a heading, few parts, and what the speaker says."""
+    """A slide: blocks and what the speaker says."""
 
-    heading: str
-    kind: str = "text"  # title, text, figure, exercise, quiz, question
-    section: str = ""
-    parts: list[Part] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    spare: list[str] = field(default_factory=list)  # sentences for a slide that stays empty
-    extra: list[str] = field(default_factory=list)  # misconceptions and questions
-    timing: str = ""
+    deck: Path
+    line: int
+    source: list[str] = field(default_factory=list)
 
-    def height(self, zoom: float = 1.0) -> float:
-        """Return about how much of its height is taken."""
-        return taken(self.parts, zoom)
-
-    def zoom(self) -> float:
-        """Return how much its type can be enlarged."""
-        if any(p.kind == "table" for p in self.parts):
-            return next((z for z in TABLE_ZOOMS if self.height(z) <= HEIGHT), TABLE_ZOOMS[-1])
-        return next((z for z in ZOOMS if self.height(z) <= HEIGHT), ZOOMS[-1])
-
-    def words(self) -> int:
-        """Return how many words are shown."""
-        return sum(count_words(p.text) for p in self.parts if p.kind not in ("figure", "code"))
-
-    def spoken(self) -> int:
-        """Return how many words are shown or said: what the time is shared out by."""
-        prose = [n for n in self.notes if not n.startswith("```")]
-        return max(10, sum(map(count_words, prose)), self.words())
-
-
-def taken(parts: list[Part], zoom: float = 1.0) -> float:
-    """Return about how much of a slide's height parts take, with the gaps between them."""
-    return sum(p.height(zoom) + GAP for p in parts)
-
-
-# ------------------------------------------------------------------ code
-
-
-def for_slide(source: str) -> str:
-    """Return the code without its assertions, imports and prints."""
-    lines = source.splitlines()
-    for node in reversed(ast.parse(source).body):
-        prints = isinstance(node, ast.Expr) and ast.unparse(node).startswith("print(")
-        if prints or isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
-            del lines[node.lineno - 1 : node.end_lineno]
-    text = "\n".join(line.replace("  # fmt: skip", "") for line in lines)
-    return re.sub(r"\n{2,}", "\n", text).strip("\n")
-
-
-def only_imports(source: str) -> bool:
-    """Return whether a cell does nothing but import."""
-    return all(isinstance(n, ast.Import | ast.ImportFrom) for n in ast.parse(source).body)
-
-
-def transcribes(code: str) -> bool:
-    """Return whether code is more than a call, and short enough for a slide."""
-    return 2 <= len(code.splitlines()) <= CODE_LINES and code_size(code) >= SMALLEST_CODE
-
-
-def printed(cell) -> str:
-    """Return what a cell printed."""
-    return "".join(o.text for o in cell.outputs if o.output_type == "stream").rstrip("\n")
-
-
-# ------------------------------------------------------------------ the rules
-
-
-class Deck:
-    """The slides of a chapter while they are made."""
-
-    def __init__(self):
-        self.slides: list[Slide] = []
-        self.waiting: Slide | None = None  # a figure that has no caption yet
-        self.equation: Part | None = None  # named, and not yet transcribed by code
+    def where(self, line: int | None = None) -> str:
+        return f"{self.deck.name}:{line or self.line}"
 
     @property
-    def now(self) -> Slide:
-        return self.slides[-1]
+    def body(self) -> str:
+        return "\n".join(self.source).partition("\nNote:")[0]
 
-    def begin(self, heading: str, kind: str = "text") -> Slide:
-        """Begin a section, or an exercise."""
-        self.slides.append(Slide(heading, kind, section=heading))
-        self.waiting = self.equation = None
-        return self.now
+    @property
+    def blocks(self) -> list[Block]:
+        found, fresh, fence = [], True, False
+        for number, line in enumerate(self.body.split("\n"), self.line):
+            if fence or (line.strip() and not fresh and not BEGINS.match(line)):
+                found[-1][1].append(line)
+            elif line.strip():
+                found.append((number, [line]))
+            fence ^= line.removeprefix("+ ").strip().startswith("```")
+            fresh = not line.strip()
+        return [_block(number, lines) for number, lines in found]
 
-    def go_on(self) -> Slide:
-        """Begin another slide of the same section."""
-        self.slides.append(Slide(self.now.section, section=self.now.section))
-        return self.now
+    def calls(self, *kinds: str) -> list[str]:
+        """Return the names of what the slide shows of some kinds."""
+        return [name for kind, name in CALL.findall(self.body) if kind in kinds]
 
-    def add(self, *parts: Part) -> None:
-        """Put parts that belong together on this slide, or on a new one where they do not fit."""
-        full = self.now.height() + taken(parts) > HEIGHT
-        wordy = self.now.words() + Slide("", parts=list(parts)).words() > WORDS
-        two = {p.kind for p in self.now.parts} & {"figure", "table", "code"}
-        named = [p for p in (*self.now.parts, *parts) if p.name and p.kind == "equation"]
-        if self.now.kind != "text" or (self.now.parts and (full or wordy or two or len(named) > 1)):
-            self.go_on()
-        self.now.parts += parts
+    @property
+    def minutes(self) -> float:
+        return float(self._note[1])
 
-    # -------------------------------------------------------------- cells
+    @property
+    def notes(self) -> str:
+        return self._note[2]
 
-    def markdown(self, cell) -> None:
-        """Take a markdown cell."""
-        self.equation = None
-        if "slide-split" in course.tags(cell):
-            self.go_on()
-        if course.tags(cell) & {"slide-split", "slide-notes"}:
-            self.waiting = None  # a figure before it shows its own text
-        quiet, whole = (f"slide-{t}" in course.tags(cell) for t in ("notes", "all"))
-        found = course.blocks(cell.source)
-        for i, block in enumerate(found):
-            if block.kind == "heading":
-                self.begin(block.text.lstrip("# "))
-            elif block.kind == "rule":
-                continue
-            elif quiet:
-                self.now.notes.append(_as_source(block))
-            elif block.kind == "prose":
-                after = found[i + 1].kind if i + 1 < len(found) else ""
-                before = found[i - 1].kind if i else ""
-                self.prose(block.text, before, after, whole)
-            elif block.kind == "equation":
-                self.displayed(block.text)
-            elif block.kind == "list":
-                self.waiting = None
-                self.listed(heads(block.text, whole))
-                self.now.notes.append(block.text)
-            elif block.kind == "table":
-                self.waiting = None
-                self.add(Part("table", block.text))
+    @property
+    def _note(self) -> re.Match:
+        text = "\n".join(self.source).partition("\nNote:")[2]
+        if found := re.match(r" *(\d+(?:\.5)?) min\b\.?(.*)", text, re.S):
+            return found
+        raise ValueError(f"{self.where()}: the slide needs a line that begins as 'Note: 2 min. '")
 
-    def lead(self) -> list[Part]:
-        """Take the sentence that leads to what comes next off the slide, to go with it."""
-        parts = self.now.parts
-        return [parts.pop()] if parts and parts[-1].kind == "claim" else []
-
-    def listed(self, items: list[str]) -> None:
-        """Put a list, with the sentence that announces it, on as many slides as it needs."""
-        lead = self.lead()
-        if lead and not lead[0].text.endswith((":", ".")):
-            self.now.parts += lead
-            lead = []
-        while items:
-            n = len(items)
-            while n > 1 and (
-                Part("list", "\n".join(items[:n])).height() + taken(lead) > HEIGHT
-                or sum(map(count_words, items[:n])) > WORDS
-            ):
-                n -= 1
-            self.add(*lead, Part("list", "\n".join(items[:n])))
-            lead, items = [], items[n:]
-
-    def prose(self, text: str, before: str, after: str, whole: bool) -> None:
-        """Take a paragraph: its claims to the slide, all of it to the notes."""
-        every = sentences(text)
-        if "**What breaks next.**" in every[0]:
-            self.begin("What breaks next", "question").parts = [Part("claim", " ".join(every[1:]))]
-            self.now.notes.append(text)
-            return
-        wanted = set(range(len(every))) if whole else set()
-        bare = bool(self.now.parts) and {p.kind for p in self.now.parts} == {"equation"}
-        if before == "equation" and (text[0].islower() or bare) and count_words(every[0]) <= 40:
-            wanted.add(0)
-        last = len(every) - 1
-        announces = after == "list" and count_words(every[last]) <= 20
-        shown = 0  # sentences that a figure took
-        place = None  # the slide in whose notes the paragraph belongs
-        if self.waiting is not None and not (announces and last == 0):
-            place = self.waiting
-            leads = after == "equation" and last > 0 and not every[last].endswith(".")
-            shown = self.caption(every[:last] if leads else every)
-            wanted |= {last} if leads else set()
-        elif (after == "equation" and count_words(every[last]) <= 40) or announces:
-            wanted |= {last, last - 1 if last and count_words(every[last]) < 5 else last}
-        chosen = {i for i in claims(every, wanted) if i >= shown}
-        for claim in runs(every, chosen):
-            self.add(Part("claim", claim))
-            place = place or self.now
-        self.now.spare += every
-        (place or self.now).notes.append(text)
-
-    def caption(self, every: list[str]) -> int:
-        """Give the figure that waits its sentences; return how many were taken."""
-        slide, self.waiting = self.waiting, None
-        if every[0].strip("*").endswith("?") or re.match(r"\*\*[^*]+[?]\*\*", every[0]):
-            return 0  # a question opens something new
-        chosen = _upto(every, CAPTION)
-        while len(chosen) > 1 and chosen[-1].endswith("?"):
-            chosen.pop()
-        slide.parts.append(Part("caption", re.sub(r":$", ".", " ".join(chosen))))
-        return len(chosen)
-
-    def displayed(self, tex: str) -> None:
-        """Take a displayed equation, with the sentence before it where there is one."""
-        self.waiting = None
-        name = (re.findall(r"\\tag\{([a-z0-9-]+)\}", tex) or [""])[0]
-        tex = re.sub(r"\s*\\tag\{[a-z0-9-]+\}", "", tex)
-        equation = Part("equation", fold(tex), name)
-        lead = self.lead()
-        self.add(*lead, equation)
-        if name:
-            self.equation = equation
-
-    def code(self, cell) -> None:
-        """Take a code cell."""
-        marks, source = course.tags(cell), cell.source
-        figure = course.drawn(cell)
-        if only_imports(source) or "widget" in marks:
-            return
-        if "slide-split" in marks:
-            self.go_on()
-        if figure and "slide-notes" not in marks:
-            self.figure(cell.id, *figure[1:])
-            return
-        text = source if "slide-code" in marks else for_slide(source)
-        follows = self.equation is not None and "close(" in source and transcribes(text)
-        said = printed(cell)
-        if "slide-code" in marks or (follows and "slide-notes" not in marks):
-            parts = [Part("code", text)]
-            if said and len(said.splitlines()) <= 3:
-                parts.append(Part("output", said))
-            self.transcription(parts)
-        elif "slide-output" in marks and said:
-            self.add(Part("output", said))
-        self.now.notes.append(f"```python\n{source}\n```" + (f"\nPrints: `{said}`" if said else ""))
-
-    def transcription(self, parts: list[Part]) -> None:
-        """Put code below its equation, or on the next slide with the equation once more."""
-        extra = taken(parts)
-        if self.equation and self.now.height() + extra > HEIGHT:
-            self.go_on()
-            if taken([self.equation]) + extra <= HEIGHT:
-                parts = [self.equation, *parts]
-        self.add(*parts)
-        self.equation = None
-
-    def figure(self, cell: str, alt: str, claim: str) -> None:
-        """Take a figure: it fills a slide."""
-        if self.now.parts or self.now.kind != "text":
-            self.go_on()
-        self.now.kind = "figure"
-        self.now.parts.append(Part("figure", cell, claim, alt))
-        self.now.notes.append(f"*In the picture:* {claim}.")
-        self.waiting = self.now
-        self.equation = None
-
-    def task(self, cell, kind: str) -> None:
-        """Take an exercise or a quiz: all of its text on one slide."""
-        found = course.blocks(cell.source.removeprefix("**Quiz.** "))
-        heading = found.pop(0).text.lstrip("# ") if found[0].kind == "heading" else "Quiz"
-        section = self.now.section
-        self.begin(heading, kind).section = section
-        self.now.parts = [Part("task", "\n\n".join(map(_as_source, found)))]
+    @property
+    def words(self) -> int:
+        """Return how many words are shown, apart from formulas, code and what has a name."""
+        text = re.sub(r"```.*?```|\$\$.*?\$\$|\$.*?\$|\{[a-z]+ [^}]*\}", " ", self.body, flags=re.S)
+        return len(re.findall(r"[^\W_]*[^\W\d_][^\W_]*(?:['’-][^\W_]+)*", text))
 
 
-def _as_source(block: Block) -> str:
-    return f"$$\n{block.text}\n$$" if block.kind == "equation" else block.text
+def _block(number: int, lines: list[str]) -> Block:
+    text, fragment = "\n".join(lines), lines[0].startswith("+ ")
+    return Block(number, textwrap.dedent(f"  {text[2:]}") if fragment else text, fragment)
 
 
-def first_slides(cell) -> list[Slide]:
-    """Return the slides of a chapter's first cell: the question and the aims."""
-    text = cell.source
-    heading = text.splitlines()[0].removeprefix("# ")
-    question, stands = (
-        re.search(rf"\*\*{name}\*\* (.+)", text)[1]
-        for name in ("The question.", "Where this stands.")
-    )
-    able = re.search(r"\*\*You will be able to\*\*\n((?:- .+\n?)+)", text)[1].strip()
-    opening = Slide(heading, "title", section=heading, parts=[Part("claim", question)])
-    opening.notes = [stands]
-    aims = Slide("You will be able to", section=heading, parts=[Part("list", able)])
-    return [opening, aims]
-
-
-def last_slide(cell) -> Slide:
-    """Return the slide with the question of the next chapter."""
-    question = re.search(r"\*\*Next\.\*\* (.+)", cell.source)[1]
-    return Slide("Next", "question", section="Next", parts=[Part("claim", question)])
-
-
-def make(cells: list, items: dict[str, list[str]] | None = None) -> list[Slide]:
-    """Return the slides of a chapter. `items` are the teacher's, by section (`course.teaching`)."""
-    cells = [c for c in cells if "slide-skip" not in course.tags(c)]
-    minutes = [int(m) for m in re.findall(r"(\d+)", _time(cells[0].source))]
-    deck = Deck()
-    deck.slides = first_slides(cells[0])
-    following = {c.id: course.tags(after) for c, after in itertools.pairwise(cells)}
-    for cell in cells[1:]:
-        if "**Next.**" in cell.source and cell.cell_type == "markdown":
-            deck.slides.append(last_slide(cell))
-        elif cell.cell_type == "markdown":
-            kind = following.get(cell.id, set()) & {"exercise", "quiz"}
-            if kind:
-                deck.task(cell, *kind)
-            elif not cell.source.startswith("## Exercises"):
-                deck.markdown(cell)
-        elif course.tags(cell) & {"exercise", "quiz"}:
-            if "exercise" in course.tags(cell):
-                deck.now.parts.append(Part("code", _signature(cell.source)))
+def read(path: Path) -> list[Slide]:
+    """Return the slides of a deck."""
+    slides = [Slide(path, 1)]
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        if line.rstrip() == "---":
+            slides.append(Slide(path, number + 1))
         else:
-            deck.code(cell)
-    slides = _finished(deck.slides)
-    _remind(slides, items or {})
-    share_time(slides, *minutes)
+            slides[-1].source.append(line)
     return slides
 
 
-def _time(source: str) -> str:
-    return re.search(r"\*\*Time\.\*\* (.+)", source)[1]
+def decks() -> dict[Path, Path]:
+    """Return {chapter: deck} of the chapters that have one."""
+    paired = {path: DECKS / f"{path.stem}.md" for path in course.chapters()}
+    return {path: deck for path, deck in paired.items() if deck.exists()}
 
 
-def _signature(source: str) -> str:
-    """Return the empty function of an exercise."""
-    return re.search(r"^def .*?(?=\n\n|\Z)", source, flags=re.S | re.M)[0]
+# ------------------------------------------------------------------ names
 
 
-def _finished(slides: list[Slide]) -> list[Slide]:
-    """Return the slides; an empty one shows its first sentences, or joins the one before."""
-    done: list[Slide] = []
-    for slide in slides:
-        if slide.kind == "figure" and len(slide.parts) == 1:
-            if slide.spare:  # what was said before it
-                slide.parts.insert(0, Part("caption", " ".join(_upto(slide.spare, CAPTION))))
-            else:
-                slide.parts.append(Part("caption", f"{slide.parts[0].name.rstrip('.')}."))
-        if not slide.parts and slide.spare:
-            slide.parts = [Part("claim", s) for s in _upto(slide.spare, 320)]
-        if slide.parts:
-            done.append(slide)
-        else:
-            done[-1].notes += slide.notes
-    return done
+class Names:
+    """What a deck can call by name: the chapter's own, and `04/name` for one of chapter 04."""
+
+    def __init__(self, chapter: Path):
+        self.chapter = chapter
+        pictures = {f"{f.chapter.stem[:2]}/{f.name}": f for f in course.figures() if f.name}
+        drawn = {p.stem: p for p in (DECKS / "diagrams").glob("*.svg")}
+        tasks = {kind: course.tasks(chapter, kind) for kind in ("quiz", "exercise")}
+        self.kinds = {
+            "equation": (course.equations(), _equation),
+            "figure": (pictures, _figure),
+            "diagram": (drawn, _diagram),
+            "explorable": (explorables.ALL, lambda e: explorables.html(e, "explorables")),
+            **{kind: (found, to_html) for kind, found in tasks.items()},
+        }
+
+    def html(self, kind: str, name: str) -> str:
+        """Return what is shown for a name, or raise an error that says which there are."""
+        if kind not in self.kinds:
+            raise ValueError(f"{{{kind} {name}}}: a kind is one of {', '.join(self.kinds)}")
+        found, shown = self.kinds[kind]
+        full = f"{self.chapter.stem[:2]}/{name}" if kind == "figure" and "/" not in name else name
+        if full not in found:
+            near = difflib.get_close_matches(full, found, 3, 0.3)
+            raise ValueError(f"no {kind} is named {name!r}; near it: {', '.join(near) or 'none'}")
+        return shown(found[full])
 
 
-def _upto(every: list[str], most: int) -> list[str]:
-    """Return the first sentence, and those after it that fit into so many characters."""
-    chosen = every[:1]
-    for sentence in every[1:]:
-        if len(" ".join([*chosen, sentence])) > most:
-            break
-        chosen.append(sentence)
-    return chosen
+def _equation(equation: course.Equation) -> str:
+    tex = html.escape(equation.tex.replace("\\qquad", "\\goodbreak\\qquad"), quote=False)
+    return f'<div class="eq">$$ {tex} $$</div><span class="name">{equation.name}</span>'
 
 
-def _remind(slides: list[Slide], items: dict[str, list[str]]) -> None:
-    """Put misconceptions and questions into the notes of the first slide of their section."""
-    for section, lines in items.items():
-        slide = next((s for s in slides if s.section == section), None)
-        if slide is None:
-            raise ValueError(f"TEACHING.md names the section {section!r}; no slide has it")
-        slide.extra += lines
+def _figure(figure: course.Drawn) -> str:
+    return f'<img class="fig" src="figures/{figure.cell}.png" alt="{html.escape(figure.alt)}">'
 
 
-def share_time(slides: list[Slide], minutes: int, exercises: int = 0) -> None:
-    """Write into each slide how long it takes, in proportion to its words, in half minutes."""
-    for total, chosen, name in (
-        (minutes, [s for s in slides if s.kind != "exercise"], ""),
-        (exercises, [s for s in slides if s.kind == "exercise"], " for the exercises"),
-    ):
-        words, seen = sum(s.spoken() for s in chosen), 0
-        for slide in chosen:
-            start = round(2 * total * seen / words) / 2
-            seen += slide.spoken()
-            end = round(2 * total * seen / words) / 2
-            slide.timing = f"{end - start:g} min (of {total}{name}; you should be at {start:g})"
+def _diagram(path: Path) -> str:
+    svg = re.sub(r"^<\?xml.*?\?>\s*", "", path.read_text(encoding="utf-8"))
+    title = re.search(r"<title>(.+?)</title>", svg, flags=re.S)
+    if not title:
+        raise ValueError(f"{path.name} has no <title>, which says in words what it shows")
+    return svg.replace("<svg", f'<svg class="diagram" role="img" aria-label="{title[1]}"', 1)
 
 
 # ------------------------------------------------------------------ HTML
 
 
 def to_html(text: str) -> str:
-    """Return markdown as HTML; links to notebooks become links to their slides."""
-    text = re.sub(r"\[([^\]]+)\]\(solutions/[^)]*\)", r"\1", text)
-    text = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.html)", text)
-    text = re.sub(r"\[([^\]]+)\]\((?!http|\d\d_)[^)]*\)", r"\1", text)
-    return re.sub(r"<pre><code[^>]*>", "<pre>", markdown2html_mistune(text)).strip()
+    """Return markdown as HTML."""
+
+    def coloured(match):
+        code = highlight(match[1], PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
+        return f'<pre class="code">{code}</pre>'
+
+    if fence := re.fullmatch(r"```python\n(.*?)\n```", text.strip(), flags=re.S):
+        return coloured(fence)
+    return re.sub(r'<a class="anchor-link".*?</a>', "", markdown2html_mistune(text)).strip()
 
 
-def _part_html(p: Part, zoom: float) -> str:
-    if p.kind == "figure":
-        return f'<img class="fig" src="figures/{p.text}.png" alt="{html.escape(p.alt)}">'
-    if p.kind == "equation":
-        size = math_size(p.text, zoom)
-        name = f'<span class="name">{p.name}</span>' if p.name else ""
-        tex = html.escape(p.text, quote=False)
-        return f'<div class="eq" style="font-size:{size}px">$$ {tex} $$</div>{name}'
-    if p.kind == "code":
-        code = highlight(p.text, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n")
-        return f'<pre class="code" style="font-size:{code_size(p.text, zoom)}px">{code}</pre>'
-    if p.kind == "output":
-        return f'<pre class="output">{html.escape(p.text)}</pre>'
-    if p.kind == "list" and re.match(r"\d", p.text):
-        return to_html(p.text)
-    return f'<div class="{p.kind}">{to_html(p.text)}</div>'
+def block_html(block: Block, names: Names) -> str:
+    """Return a block as HTML, which a key builds if it is a fragment."""
+    extra = " fragment" if block.fragment else ""
+    if step := STEP.fullmatch(block.text):
+        left, _, right = html.escape(step[1], quote=False).partition("&amp;")
+        formulas = [f"$\\displaystyle {{}}{t}$" if t.strip() else "" for t in (left, right)]
+        cells = "".join(f"<div>{t}</div>" for t in (*formulas, to_html(step[2])))
+        return f'<div class="step{extra}">{cells}</div>'
+    if call := CALL.fullmatch(block.text.strip()):
+        kind, shown = call[1], names.html(*call.groups())
+    elif block.text.startswith("#"):
+        return to_html(block.text)
+    else:
+        kind = "eq" if re.fullmatch(r"\$\$.*\$\$", block.text.strip(), flags=re.S) else "text"
+        shown = html.escape(block.text, quote=False) if kind == "eq" else to_html(block.text)
+    return f'<div class="{kind}{extra}">{shown}</div>'
 
 
-def slide_html(slide: Slide, number: int) -> str:
+def slide_html(slide: Slide, names: Names, start: float, total: float) -> str:
     """Return a slide as a section of reveal.js."""
-    zoom = slide.zoom() if slide.kind in ("text", "exercise", "quiz") else 1.0
-    level = 1 if slide.kind == "title" else 2
-    body = "\n".join(_part_html(p, zoom) for p in slide.parts)
-    notes = "\n\n".join([f"**{slide.timing}**", *slide.extra, *slide.notes])
+    heads, parts = [], ['<div class="column">']
+    for block in slide.blocks:
+        try:
+            shown = block_html(block, names)
+        except ValueError as error:
+            raise ValueError(f"{slide.where(block.line)}: {error}") from None
+        if block.text == "||":
+            parts.append('</div><div class="column">')
+        else:
+            (heads if block.text.startswith("#") else parts).append(shown)
+    clock = f"**{slide.minutes:g} min** (of {total:g}; you should be at {start:g})"
+    kind = "title" if slide.body.lstrip().startswith("# ") else "slide"
+    steps = r'(?:<div class="step.*\n?)+'
+    body = re.sub(steps, r'<div class="derivation">\n\g<0></div>\n', "\n".join([*parts, "</div>"]))
     return (
-        f'<section id="s{number}" class="{slide.kind}" style="--zoom:{zoom}"><div class="frame">\n'
-        f"<h{level}>{_inline(slide.heading)}</h{level}>\n"
+        f'<section class="{kind}"><div class="frame">\n{"".join(heads)}\n'
         f'<div class="body">\n{body}\n</div></div>\n'
-        f'<aside class="notes">\n{to_html(notes)}\n</aside></section>'
+        f'<aside class="notes">\n{to_html(clock + slide.notes)}\n</aside></section>'
     )
 
 
-def _inline(text: str) -> str:
-    return re.sub(r"^<p>|</p>$", "", to_html(text))
+def check(slides: list[Slide], chapter: Path) -> None:
+    """Raise an error if an equation of the chapter is on no slide."""
+    shown = {name for slide in slides for name in slide.calls("equation")}
+    wanted = [e.name for e in course.equations().values() if e.chapter == chapter]
+    if missing := [name for name in wanted if name not in shown]:
+        raise ValueError(f"{slides[0].deck.name}: no slide shows {{equation {missing[0]}}}")
 
 
-def page(title: str, slides: list[Slide]) -> str:
+def page(chapter: Path, slides: list[Slide]) -> str:
     """Return the slides of a chapter as a page."""
-    body = "\n".join(slide_html(s, i) for i, s in enumerate(slides))
+    check(slides, chapter)
+    names, parts, now = Names(chapter), [], 0.0
+    for slide in slides:
+        parts.append(slide_html(slide, names, now, sum(s.minutes for s in slides)))
+        now += slide.minutes
     template = (HERE / "chapter.html").read_text(encoding="utf-8")
-    return template.replace("{{title}}", html.escape(title)).replace("{{slides}}", body)
+    title = html.escape(course.title(chapter))
+    return template.replace("{{title}}", title).replace("{{slides}}", "\n".join(parts))
 
 
-def main() -> None:
-    """Write build/slides."""
+def write(chapter: Path, slides: list[Slide]) -> None:
+    """Write the page of a chapter, and the frames of its explorables."""
+    (OUT / f"{chapter.stem}.html").write_text(page(chapter, slides), encoding="utf-8")
+    for name in {name for slide in slides for name in slide.calls("explorable")}:
+        explorables.write(explorables.ALL[name], OUT / "explorables")
+
+
+def lay_out() -> None:
+    """Write what all decks share: styles, scripts, figures."""
     shutil.rmtree(OUT, ignore_errors=True)
     (OUT / "figures").mkdir(parents=True)
-    items, rows = course.teaching(), []
-    for path in course.chapters():
-        cells = course.read(path).cells
-        slides = make(cells, items.get(path.stem[:2]))
-        title = course.title(path)
-        (OUT / f"{path.stem}.html").write_text(page(title, slides), encoding="utf-8")
-        rows.append(
-            f'<li><a href="{path.stem}.html">{html.escape(title)}</a> '
-            f"{len(slides)} slides, {_time(cells[0].source).rstrip('.')}</li>"
-        )
     for figure in course.figures():
         (OUT / "figures" / f"{figure.cell}.png").write_bytes(figure.png)
+    (OUT / "code.css").write_text(HtmlFormatter().get_style_defs(".code"), encoding="utf-8")
+    shutil.copytree(course.NPM / "reveal.js" / "dist", OUT / "reveal")
+    shutil.copytree(course.NPM / "reveal.js" / "plugin" / "notes", OUT / "reveal" / "notes")
+    course.copy_mathjax(OUT)
+
+
+def main(only: list[str]) -> None:
+    """Write build/slides."""
+    if not (only and OUT.exists()):
+        lay_out()
+    for name in ("slides.css", "explorable.js"):
+        shutil.copy(HERE / name, OUT)
+    rows, written = [], decks()
+    for chapter in course.chapters():
+        title, told = html.escape(course.title(chapter)), "no deck yet"
+        if chapter in written:
+            slides = read(written[chapter])
+            if not only or chapter.stem[:2] in only:
+                write(chapter, slides)
+            title = f'<a href="{chapter.stem}.html">{title}</a>'
+            told = f"{len(slides)} slides, {sum(s.minutes for s in slides):g} minutes"
+        rows.append(f"<li>{title} {told}</li>")
     index = (HERE / "index.html").read_text(encoding="utf-8")
     (OUT / "index.html").write_text(index.replace("{{rows}}", "\n".join(rows)), encoding="utf-8")
-    shutil.copy(HERE / "slides.css", OUT)
-    (OUT / "code.css").write_text(HtmlFormatter().get_style_defs(".code"), encoding="utf-8")
-    npm = course.ROOT / "tools" / "node_modules"
-    shutil.copytree(npm / "reveal.js" / "dist", OUT / "reveal")
-    shutil.copytree(npm / "reveal.js" / "plugin" / "notes", OUT / "reveal" / "notes")
-    shutil.copy(npm / "mathjax" / "es5" / "tex-svg-full.js", OUT / "mathjax.js")
-    print(f"{len(rows)} chapters: open {(OUT / 'index.html').relative_to(course.ROOT)}")
+    missing = [p.stem[:2] for p in course.chapters() if p not in written]
+    print(f"{len(written)} decks: open {(OUT / 'index.html').relative_to(course.ROOT)}")
+    print(f"no deck yet: {', '.join(missing)}" if missing else "no deck is missing")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -15,8 +15,12 @@ nb_merge_streams = True
 myst_enable_extensions = ["dollarmath"]
 suppress_warnings = ["myst.header"]  # a solution's heading may be two levels below its title
 
-mathjax_path = "mathjax.js"
-mathjax3_config = {"options": {"enableMenu": False}}
+mathjax_path = "mathjax/startup.js"
+mathjax3_config = {
+    "loader": {"load": ["input/tex", "output/svg", "a11y/assistive-mml"]},
+    "output": {"fontPath": "[mathjax]/font", "displayOverflow": "linebreak"},
+    "options": {"enableAssistiveMml": True},
+}
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "none"
@@ -38,6 +42,7 @@ html_theme_options = {
 html_context = {"default_mode": "light"}
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
+html_js_files = [("explorable.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False

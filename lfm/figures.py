@@ -254,9 +254,7 @@ def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
         w, np.log(mean) + (w - mean) / mean, color=DATA, ls="--", lw=1.5, label="tangent at $m$"
     )
     ax.vlines(ratios, np.log(ratios), touching, color=DATA, lw=3, alpha=0.5, label="drops")
-    ax.scatter(
-        ratios, np.log(ratios), s=30 + 250 * q, color=Q, zorder=3, label="$w(z)$, size $q(z)$"
-    )
+    ax.scatter(ratios, np.log(ratios), s=22, color=Q, zorder=3, label="$w(z)$")
     ax.plot([mean, mean], [mean_log, np.log(mean)], color=GAP, lw=3, ls=":", label="gap")
     ax.scatter(
         mean, np.log(mean), s=70, marker="s", fc="none", ec="black", zorder=4,
@@ -265,9 +263,11 @@ def jensen(ax: Axes, ratios: Array, q: Array) -> Axes:
     ax.scatter(mean, mean_log, color=BOUND, marker="D", zorder=4, label=r"$E_q[\ln w]$, the bound")
     if len(q) <= 5:
         for z, (ratio, weight) in enumerate(zip(ratios, q, strict=True)):
+            near = abs(ratio / mean - 1) < 0.6  # its name then stands above the tangent
             ax.annotate(
-                f"$z={z}$, $q={weight:.2g}$", (ratio, np.log(ratio)), (9, -16), fontsize=9,
-                textcoords="offset points", ha="left" if ratio < mean else "center",
+                f"$z={z}$, $q={weight:.2g}$", (ratio, np.log(ratio)), (2, 14) if near else (9, -16),
+                fontsize=9, textcoords="offset points",
+                ha="right" if near else "left" if ratio < mean else "center",
             )  # fmt: skip
     ax.set(xlabel="$w = p(x, z) / q(z)$; $m$ is its mean under $q$", ylabel="nats")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -304,10 +304,9 @@ def simplex(ax: Axes, height, *, names, best: Array, levels: int = 14) -> Axes:
     ax.tricontour(
         *xy.T, height(q), levels=levels, colors="white", linewidths=0.5, linestyles="solid"
     )
-    ax.scatter(
-        *(best @ CORNERS), color=Q, marker="*", s=200, ec="white", zorder=3, label="posterior"
-    )
-    ax.legend(loc="upper left")
+    label = f"posterior,\n$L={height(best[None])[0]:.2f}$"
+    ax.scatter(*(best @ CORNERS), color=Q, marker="*", s=200, ec="white", zorder=3, label=label)
+    ax.legend(loc="upper left", handletextpad=0.1)
     for corner, name, dy in zip(CORNERS, names, (-0.06, -0.06, 0.04), strict=True):
         ax.text(corner[0], corner[1] + dy, name, ha="center", va="center")
     ax.set_aspect("equal")
@@ -321,14 +320,14 @@ def touches(
 ) -> Axes:
     """Draw a bound over θ: a circle where it touches ln p(X|θ), a triangle at its top.
 
-    A dotted line leads from the top straight up to ln p(X|θ).
+    A line leads from the top straight up to ln p(X|θ).
     """
     top, names = bound.argmax(), ("touches", "top of $L$")
     for artist in ax.collections:
         if artist.get_label() in names:  # the points stand last in the legend, and once
             artist.set_label("_again")
     ax.plot(theta, bound, style, color=BOUND, label=f"$L$, $q$ from {old:g}")
-    ax.vlines(theta[top], bound[top], log_lik[top], color=THETA, ls=":", lw=1.5)
+    ax.vlines(theta[top], bound[top], log_lik[top], color=THETA, lw=2)
     points = (old, np.interp(old, theta, log_lik)), (theta[top], bound[top])
     for (x, y), color, marker, name in zip(points, (Q, THETA), "o^", names, strict=True):
         ax.scatter(x, y, color=color, marker=marker, s=60, zorder=3, label=name)

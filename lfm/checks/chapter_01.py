@@ -150,8 +150,8 @@ def one_maximum_for_all(t):
 
 
 @posterior.mistake(
-    "this subtracts the row's mean, and where one value lies far below, the others overflow: "
-    "subtract the maximum"
+    "this subtracts the row's minimum or mean, and where one value lies far below, the others "
+    "overflow: subtract the maximum"
 )
 def mean_of_the_row_in_posterior(t):
     p = np.exp(t - t.mean(axis=-1, keepdims=True))
@@ -176,6 +176,15 @@ for place, column in {"first": 0, "last": -1}.items():
 def zeros_far_down(t):
     p = np.exp(t)
     return p / (p.sum(axis=-1, keepdims=True) + 1e-300)
+
+
+@posterior.mistake(
+    "where 0/0 came, equal numbers were put, but these rows have posteriors of their own: subtract "
+    "the row's maximum before exp, and nothing is 0/0"
+)
+def even_far_down(t):
+    p = np.exp(t)
+    return np.nan_to_num(p / p.sum(axis=-1, keepdims=True), nan=1 / t.shape[-1])
 
 
 @posterior.mistake("these are not normalised: each row must sum to 1")
@@ -229,7 +238,9 @@ def q_and_table(rng):
     q[0] /= q[0].sum()
     if n > 1:
         q[1] = np.eye(k)[rng.integers(k)]
-    return q, rng.normal(size=(n, k)) - 2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[:n, None]
+    return q, rng.normal(size=(n, k)) - 1.2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[
+        :n, None
+    ]
 
 
 def _log(q):
@@ -243,6 +254,16 @@ def _log(q):
 )
 def zero_times_infinity(q, t):
     return (q * (t - np.log(q))).sum(axis=-1)
+
+
+for tiny in (1e-4, 1e-5, 1e-6, 1e-7):
+
+    @lower_bound.mistake(
+        f"{tiny:g} added inside the log is too much: it changes the terms with a small q. Put 1 "
+        "for q inside the log where it is 0, as in np.where(q > 0, q, 1)"
+    )
+    def too_much_added(q, t, tiny=tiny):
+        return (q * (t - np.log(q + tiny))).sum(axis=-1)
 
 
 @lower_bound.mistake(
@@ -318,6 +339,11 @@ def mean_over_the_values(q, t):
 @lower_bound.mistake("the entropy here is in bits, ln p(x, z) in nats: take natural logs in both")
 def entropy_in_bits(q, t):
     return (q * t - xlogy(q, q) / np.log(2)).sum(axis=-1)
+
+
+@lower_bound.mistake("this is in bits; the course counts in nats, with natural logarithms")
+def bound_in_bits(q, t):
+    return bound.lower_bound(q, t) / np.log(2)
 
 
 @lower_bound.mistake(
@@ -498,6 +524,11 @@ def entropy_turned(q, s):
     return int((q * s + xlogy(q, q)).sum(axis=1).argmax())
 
 
+@choose_q.mistake("the entropy here is in bits, the scores in nats: take natural logs in both")
+def candidates_entropy_in_bits(q, s):
+    return int((q * s - xlogy(q, q) / np.log(2)).sum(axis=1).argmax())
+
+
 @choose_q.mistake("this takes the candidate that is most even; the scores have to count as well")
 def entropy_alone(q, s):
     return int((-xlogy(q, q)).sum(axis=1).argmax())
@@ -513,6 +544,14 @@ def most_on_the_largest(q, s):
 @choose_q.mistake("this takes the least KL(posterior‖q); what the bound loses is KL(q‖posterior)")
 def divergence_turned(q, s):
     return int(rel_entr(softmax(s), q).sum(axis=1).argmin())
+
+
+@choose_q.mistake(
+    "this takes the least sum of both directions; what the bound loses is KL(q‖posterior) alone"
+)
+def both_divergences(q, s):
+    p = softmax(s)
+    return int((rel_entr(q, p) + rel_entr(p, q)).sum(axis=1).argmin())
 
 
 @choose_q.mistake(

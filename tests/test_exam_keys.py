@@ -293,6 +293,12 @@ def test_the_key_is_right_by_another_route(name, seed):
     agree(posed, globals()[name.replace("-", "_")](posed.text))
 
 
+def test_who_confuses_the_two_divergences_is_not_right():
+    for seed in range(200):
+        one, other = TEMPLATES["divergence-both-ways"].pose(seed).values
+        assert abs(one - other) >= 0.05
+
+
 def test_the_update_of_the_shape_is_that_of_the_best_gamma():
     """The route above takes the shape for granted; here it is fitted: q(τ) ∝ exp E[ln p]."""
     text = TEMPLATES["mean-and-precision"].pose(3).text
@@ -373,8 +379,8 @@ def test_what_is_to_be_read_is_what_was_drawn(name, seed):
     drawn = [p for ax in figure.axes for p in (*ax.patches, *ax.lines, *ax.images)]
     assert drawn
     shown = set(np.round(np.concatenate([_values(p) for p in drawn]), 6))
-    alt = {v for v in numbers(posed.alt.split(". ", 1)[1]) if v < 0 or not float(v).is_integer()}
-    assert alt <= shown  # who cannot see the picture is told the same numbers
+    told = {v for v in numbers(posed.told) if v < 0 or not float(v).is_integer()}
+    assert told <= shown  # who cannot see the picture is told the same numbers
     plt.close(figure)
 
 

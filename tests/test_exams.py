@@ -141,6 +141,8 @@ def test_figures_lie_beside_the_paper_under_the_names_that_it_calls():
     assert called == list(figures)
     assert len(called) == sum(t.kind == "figure" for t in exams.templates())
     assert all(re.fullmatch(r"exam-5-question-\d+\.png", name) for name in called)
+    assert not re.search(r"!\[[^\]]*\d", paper)  # a caption would give the answers away
+    assert key.count("**For a student who cannot see the figure.** ") == len(figures)
     assert all(png.startswith(b"\x89PNG") and len(png) > 10_000 for png in figures.values())
     assert "png" not in key
 

@@ -4,11 +4,12 @@ The fields of a table in the TOML say of which kind it is. Each has exactly `VAR
 `[[name.words]]`, of which the seed chooses one.
 
     compute   text, asks, working     words: why, because        numbers, then a question in words
-    figure    the same, and alt       words: why, because        the numbers are read off a picture
+    figure    those, and alt, told    words: why, because        the numbers are read off a picture
     derive    text, or nothing        words: derive, scheme      a derivation, marked line by line
     mistake   text, lines             words: line, says, because one of the lines is wrong
 
-A scheme is a list of [points, line]. `line` is the number of the line that is wrong, `says` what it
+`alt` says what kind of picture it is, `told` what is drawn, in numbers, for students who cannot see
+it; so only the key has it. A scheme is a list of [points, line]. `line` is the number of the line that is wrong, `says` what it
 says in place of what stands in `lines`.
 """
 
@@ -22,7 +23,7 @@ VARIANTS = 3
 FOR_A_NUMBER, FOR_WORDS, FOR_A_MISTAKE = 2, 4, 6
 FIELDS = {
     "compute": ({"text", "asks", "working"}, {"why", "because"}),
-    "figure": ({"text", "asks", "working", "alt"}, {"why", "because"}),
+    "figure": ({"text", "asks", "working", "alt", "told"}, {"why", "because"}),
     "derive": ({"text"}, {"derive", "scheme"}),
     "mistake": ({"text", "lines"}, {"line", "says", "because"}),
 }
@@ -45,6 +46,7 @@ class Posed(NamedTuple):
     values: tuple[float | str, ...] = ()
     working: str = ""
     alt: str = ""
+    told: str = ""
     picture: Callable[[], Any] | None = None
 
     @property
@@ -68,7 +70,9 @@ class Posed(NamedTuple):
         n = len(self.values)
         numbers = "\n".join(f"- {part.asked} {part.answer}" for part in self.parts[:n])
         working = f"**Working.** {self.working}" if self.working else ""
-        return "\n\n".join(filter(None, [numbers, working, *(p.answer for p in self.parts[n:])]))
+        told = f"**For a student who cannot see the figure.** {self.told}" if self.told else ""
+        answers = [part.answer for part in self.parts[n:]]
+        return "\n\n".join(filter(None, [numbers, working, *answers, told]))
 
 
 def kind(words: dict) -> str:
@@ -89,8 +93,8 @@ def pose(words: dict, variant: int, numbers: Numbers) -> Posed:
 
     asks = {"compute": _numbers, "figure": _numbers, "derive": _derivation, "mistake": _mistake}
     text, parts = asks[kind(words)](words, words["words"][variant], numbers, fill)
-    working, alt = fill(words.get("working", "")), fill(words.get("alt", ""))
-    return Posed(text, tuple(parts), numbers.answers, working, alt, numbers.picture)
+    others = (fill(words.get(name, "")) for name in ("working", "alt", "told"))
+    return Posed(text, tuple(parts), numbers.answers, *others, numbers.picture)
 
 
 def written(value: float | str) -> str:

@@ -155,11 +155,11 @@ def _paper(seed: int, posed: Sequence[tuple[Template, Posed]]) -> str:
         f"# Latent factor models: exam {seed}",
         f"Time allowed: {minutes} minutes. {points} points; those of each part stand in brackets "
         "behind it. A pocket calculator and one sheet of your own notes are allowed.",
-        "Logarithms are natural, results that are logarithms are in nats. N(m, v) has the mean m and "
-        "the variance v; [a, b; c, d] is a matrix with the rows a, b and c, d. Give three decimals, "
-        "and keep at least six digits while you compute; a last digit that is off by one costs "
-        "nothing. Show your working. In a derivation give a reason for each step. Answers in words "
-        "need two or three sentences.",
+        "Logarithms are natural, results that are logarithms are in nats. N(m, v) has the mean m "
+        "and the variance v; [a, b; c, d] is a matrix with the rows a, b and c, d.",
+        "Give three decimals, and keep at least six digits while you compute; a last digit that is "
+        "off by one costs nothing. Show your working. In a derivation give a reason for each step. "
+        "Answers in words need two or three sentences.",
     ]
     for number, (_, p) in enumerate(posed, 1):
         parts += [f"## Question {number} ({p.points} points)", p.question(_file(seed, number))]

@@ -9,8 +9,8 @@ The fields of a table in the TOML say of which kind it is. Each has exactly `VAR
     mistake   text, lines             words: line, says, because one of the lines is wrong
 
 `alt` says what kind of picture it is, `told` what is drawn, in numbers, for students who cannot see
-it; so only the key has it. A scheme is a list of [points, line]. `line` is the number of the line that is wrong, `says` what it
-says in place of what stands in `lines`.
+it; so only the key has it. A scheme is a list of [points, line]. `line` is the number of the line
+that is wrong, `says` what it says in place of what stands in `lines`.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""`python -m lfm.checks exam`: writes the paper and its key, both or neither."""
+"""`python -m lfm.checks exam`: writes the paper, its key and its figures, all or none."""
 
 import errno
 import os
@@ -14,19 +14,25 @@ from lfm.engine import files
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_command_writes_both_files_and_says_where(tmp_path):
+def test_the_command_writes_all_files_and_says_where(tmp_path):
     command = [sys.executable, "-m", "lfm.checks", "exam", "--seed", "7"]
+    command += ["--chapters", "01,06", "--questions", "4"]
     done = subprocess.run(
         command,
         cwd=tmp_path, capture_output=True, text=True, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["exam-7-key.md", "exam-7.md"]
+    paper, key, figures = checks.exam(7, ["01", "06"], 4)
+    assert len(figures) >= 1
+    names = ["exam-7-key.md", "exam-7.md", *figures]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(names)
     for path in tmp_path.iterdir():
         assert f"wrote {path}" in done.stdout
-    assert (tmp_path / "exam-7.md").read_bytes() == checks.exam(7)[0].encode()
-    assert (tmp_path / "exam-7-key.md").read_bytes() == checks.exam(7)[1].encode()
+    assert (tmp_path / "exam-7.md").read_bytes() == paper.encode()
+    assert (tmp_path / "exam-7-key.md").read_bytes() == key.encode()
+    for name, png in figures.items():
+        assert (tmp_path / name).read_bytes() == png
 
 
 def test_chapters_questions_and_a_new_folder(tmp_path, capsys):
@@ -34,10 +40,10 @@ def test_chapters_questions_and_a_new_folder(tmp_path, capsys):
     checks.main(
         ["exam", "--seed", "3", "--chapters", "1, 04", "--questions", "4", "--out", str(out)]
     )
-    paper, key = checks.exam(3, ["01", "04"], 4)
+    paper, key, figures = checks.exam(3, ["01", "04"], 4)
     assert (out / "exam-3.md").read_text(encoding="utf-8") == paper
     assert (out / "exam-3-key.md").read_text(encoding="utf-8") == key
-    assert capsys.readouterr().out.count("wrote") == 2
+    assert capsys.readouterr().out.count("wrote") == 2 + len(figures)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +56,7 @@ def test_chapters_questions_and_a_new_folder(tmp_path, capsys):
         (["exam", "--seed", "1", "--chapters", "00"], "chapters has '00'; wanted some of 01"),
         (["exam", "--seed", "1", "--chapters", ""], "chapters has '00'; wanted some of 01"),
         (["exam", "--seed", "1", "--chapters", "1,1"], "none twice"),
-        (["exam", "--seed", "1", "--questions", "99"], "questions is 99; wanted between 1 and 23"),
+        (["exam", "--seed", "1", "--questions", "99"], "questions is 99; wanted between 1 and 52"),
         (["exam", "--seed", "1", "--questions", "0"], "questions is 0"),
         (["paper", "--seed", "1"], "invalid choice: 'paper'"),
     ],

@@ -5,6 +5,7 @@ import shlex
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
 
 from lfm import checks
@@ -137,8 +138,16 @@ def test_sections_that_a_plan_names_exist():
 def test_the_exam_of_the_last_session_takes_its_time_whatever_the_seed(tmp_path):
     minutes = int(re.search(r"five questions \((\d+)\)", " ".join(rows("Twelve")[-1]))[1])
     command = re.search(r"^    python -m lfm\.checks (.+)$", TEXT, flags=re.M)[1]
-    assert command == "exam --seed 7 --questions 5"
+    chapters = rows("Twelve")[-1][1].split(", ")
+    assert command == f"exam --seed 7 --questions 5 --chapters {','.join(chapters)}"
     checks.main([*shlex.split(command), "--out", str(tmp_path)])
     for seed in range(40):
-        paper, _ = checks.exam(seed, questions=5)
+        paper, _, _ = checks.exam(seed, chapters, 5)
         assert int(re.search(r"Time allowed: (\d+)", paper)[1]) <= minutes
+
+
+def test_an_exam_of_all_chapters_takes_about_two_hours():
+    assert "one a chapter, which takes about two hours" in TEXT
+    for seed in range(40):
+        chosen = exams._choose(np.random.default_rng([seed, 0]), list(NOTES)[1:], 12)
+        assert 105 <= sum(t.minutes for t in chosen) + 5 <= 135

@@ -100,5 +100,5 @@ def test_a_vae_is_trained_from_the_shell(installed):
 
 def test_an_exam_is_set(installed):
     installed("-m", "lfm.checks", "exam", "--seed", "1")
-    written = {path.name for path in installed.elsewhere.glob("exam-*")}
+    written = {path.name for path in installed.elsewhere.glob("exam-*.md")}
     assert written == {"exam-1.md", "exam-1-key.md"}

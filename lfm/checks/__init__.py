@@ -7,8 +7,8 @@ letter, `check("which-question", "a")`. Everything runs offline, from a fixed se
 
     python -m lfm.checks exam --seed 7
 
-writes an exam with its key: questions whose numbers are drawn from the seed. `contract(model, x)`
-says which promise a model of your own breaks (`promises.py`).
+writes an exam with its key and its figures: questions whose numbers and words are drawn from the
+seed. `contract(model, x)` says which promise a model of your own breaks (`promises.py`).
 
 Of each chapter `chapter_00.py` has the exercises and `chapter_00.toml` the quizzes; in `questions`,
 `chapter_01.py` computes the answers of the exam's questions and `chapter_01.toml` has their words.
@@ -73,12 +73,15 @@ def contract(model, x, *, rng=0):
 
 def exam(
     seed: int, chapters: Sequence[str] | None = None, questions: int | None = None
-) -> tuple[str, str]:
-    """Return an exam: the paper and its key, in markdown. The same seed gives the same exam.
+) -> tuple[str, str, dict[str, bytes]]:
+    """Return an exam: paper and key, in markdown, and the paper's figures, PNG by file name.
 
-    `chapters` are some of "01" to "10", all of them where None. `questions` are spread over them as
-    evenly as possible; where None there is one a chapter. Raises `ValueError` for a chapter without
-    questions and for more questions than there are.
+    `chapters` are some of "01" to "12", all of them where None. `questions` are spread over them as
+    evenly as possible; where None there is one a chapter. Every second one is of those that ask to
+    derive, to find a mistake, or to read a figure; the others ask to compute, and for an answer in
+    words. The same seed gives the same exam; two seeds share no question in words unless they
+    differ by a multiple of 3. Raises `ValueError` for a chapter without questions and for more
+    questions than there are.
     """
     from lfm.checks import exams  # only here, for it needs every module of the course
 
@@ -86,7 +89,7 @@ def exam(
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Write an exam and its key. Exit status 2 for wrong arguments, 1 where nothing was written."""
+    """Write an exam. Exit status 2 for wrong arguments, 1 where nothing was written."""
     from lfm.checks import shell  # only here, for notebooks do not need it
 
     shell.main(arguments)

@@ -1,6 +1,11 @@
-"""Exams: questions whose numbers are drawn from a seed, on a paper, and a key with the answers.
+"""Exams: questions whose numbers and words are drawn from a seed, on a paper, and a key.
 
 The questions stand in `lfm.checks.questions`. Numbers are small enough for a pocket calculator.
+Every template has three variants of what it asks in words: another question, another derivation,
+or another line that is wrong. The seed chooses by its remainder modulo 3. So **the papers of two
+seeds share no question in words unless the seeds differ by a multiple of 3**; seeds that do may ask
+the same in words, with other numbers. At least half of the points of a paper with one question a
+chapter are for understanding: for words, derivations, mistakes and figures.
 """
 
 import re
@@ -14,79 +19,50 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lfm.checks.questions import Numbers, filled
+from lfm.checks.questions import Numbers, drawing, kinds
+from lfm.checks.questions.kinds import VARIANTS, Posed, written
 from lfm.engine import validate
 
 FOLDER = Path(__file__).parent / "questions"
-PARTS = ("text", "working", "why", "because")
 NUMBER = r"\d+(?:\.\d+)?"
 DRAWS = 1000
 
 
-class Ask(NamedTuple):
-    """One thing to compute, and its value: a whole number, or one to be rounded."""
-
-    what: str
-    value: float
-
-
-class Posed(NamedTuple):
-    """A question with its numbers, and what the key says of it."""
-
-    text: str
-    asks: tuple[Ask, ...]
-    working: str
-    why: str
-    because: str
-
-    @property
-    def points(self) -> int:
-        """Return what the question is worth: two for each number, two for the answer in words."""
-        return 2 * len(self.asks) + 2
-
-    def question(self) -> str:
-        """Return what the paper says, in markdown."""
-        return "\n".join([self.text, "", *self.items(), f"- In words: {self.why}"])
-
-    def items(self) -> list[str]:
-        """Return what is asked for, with letters."""
-        return [
-            f"- ({letter}) {ask.what}" for letter, ask in zip("abcdef", self.asks, strict=False)
-        ]
-
-
 @dataclass(frozen=True)
 class Template:
-    """A kind of question: `draw(rng)` returns its numbers, or None for a draw that is unfit."""
+    """A question before it is posed: `draw(rng)` returns its numbers, None for an unfit draw."""
 
     name: str
     chapter: str
     minutes: int
     draw: Callable[[np.random.Generator], Numbers | None]
-    words: dict[str, str | list[str]]
+    words: dict
+
+    @property
+    def kind(self) -> str:
+        """Return "compute", "figure", "derive" or "mistake"; see `lfm.checks.questions.kinds`."""
+        return kinds.kind(self.words)
 
     def pose(self, seed: int) -> Posed:
-        """Return the question; its numbers depend on seed and name, not on what else is asked."""
+        """Return the question; numbers and words depend on seed and name, not on what else is."""
         rng = np.random.default_rng([seed, *self.name.encode()])
+        variant = (seed + sum(self.name.encode())) % VARIANTS
         for _ in range(DRAWS):
             numbers = self.draw(rng)
-            if numbers is not None and _is_fit(posed := self.fill(numbers)):
+            if numbers is None:
+                continue
+            posed = kinds.pose(self.words, variant, numbers)
+            if _is_fit(posed):
                 return posed
         raise RuntimeError(f"{self.name}: no fit numbers in {DRAWS} draws")
 
-    def fill(self, numbers: Numbers) -> Posed:
-        """Return the question with these numbers in its words."""
-        texts = {part: filled(self.words[part], numbers.shown) for part in PARTS}
-        whats = [filled(what, numbers.shown) for what in self.words["asks"]]
-        asks = [Ask(*pair) for pair in zip(whats, numbers.answers, strict=True)]
-        return Posed(asks=tuple(asks), **texts)
-
 
 class Exam(NamedTuple):
-    """The paper for the students and the key for the teacher, both in markdown."""
+    """The paper for the students, the key for the teacher, and the figures of the paper."""
 
-    paper: str
+    paper: str  # markdown
     key: str
+    figures: dict[str, bytes]  # PNG, by the name that the paper calls them
 
 
 @cache
@@ -100,14 +76,13 @@ def _read(path: Path) -> list[Template]:
     chapter = path.stem.removeprefix("chapter_")
     found = []
     for name, words in tomllib.loads(path.read_text(encoding="utf-8")).items():
-        draw = getattr(numbers, name.replace("-", "_"))
+        draw = getattr(numbers, name.replace("-", "_"), None) or _without_numbers
         found.append(Template(name, chapter, words.pop("minutes"), draw, words))
     return found
 
 
-def written(value: float) -> str:
-    """Return a value as the key gives it: whole, or with three decimals (never "-0.000")."""
-    return str(value) if isinstance(value, int) else f"{round(float(value), 3) + 0.0:.3f}"
+def _without_numbers(rng) -> Numbers:
+    return Numbers()
 
 
 def exam(seed: int, chapters: Sequence[str] | None, questions: int | None) -> Exam:
@@ -119,7 +94,10 @@ def exam(seed: int, chapters: Sequence[str] | None, questions: int | None) -> Ex
     questions = validate.count(default, "questions", 1, most)
     chosen = _choose(np.random.default_rng([seed, 0]), chapters, questions)
     posed = [(t, t.pose(seed)) for t in chosen]
-    return Exam(_paper(seed, posed), _key(seed, posed))
+    pictures = {
+        _file(seed, i): drawing.png(p.picture()) for i, (_, p) in enumerate(posed, 1) if p.picture
+    }
+    return Exam(_paper(seed, posed), _key(seed, posed), pictures)
 
 
 def _offered(chapters: Sequence[str] | None) -> Sequence[str]:
@@ -139,18 +117,35 @@ def _offered(chapters: Sequence[str] | None) -> Sequence[str]:
 def _choose(rng, chapters: Sequence[str], n: int) -> list[Template]:
     """Return n templates, spread over the chapters as evenly as possible, in the course's order."""
     turns = []
-    for chapter in rng.permutation(sorted(chapters)):
+    for place, chapter in enumerate(rng.permutation(sorted(chapters))):
         mine = [t for t in templates() if t.chapter == chapter]
-        turns += [(turn, len(turns), mine[i]) for turn, i in enumerate(rng.permutation(len(mine)))]
+        shuffled = [mine[i] for i in rng.permutation(len(mine))]
+        turns += [(turn, place, t) for turn, t in enumerate(_alternating(shuffled, place % 2))]
     chosen = [t for _, _, t in sorted(turns, key=lambda turn: turn[:2])[:n]]
     return [t for t in templates() if t in chosen]
 
 
+def _alternating(shuffled: Sequence[Template], first: int) -> list[Template]:
+    """Return them with those for understanding (first = 0) and those to compute (1) in turn."""
+    computed = [t for t in shuffled if t.kind == "compute"]
+    others = [t for t in shuffled if t.kind != "compute"]
+    places = [2 * i + first for i in range(len(others))] + [
+        2 * i + 1 - first for i in range(len(computed))
+    ]
+    order = np.argsort(places, kind="stable")
+    return [[*others, *computed][i] for i in order]
+
+
 def _is_fit(posed: Posed) -> bool:
     """Tell whether no answer is lost in rounding, or stands among the numbers of its question."""
-    shown = {float(n) for n in re.findall(NUMBER, posed.question())}
-    values = [abs(float(written(a.value))) for a in posed.asks]
-    return min(values) >= 0.01 and shown.isdisjoint(values)
+    asked = " ".join([posed.text, *(part.asked for part in posed.parts)])
+    shown = {float(n) for n in re.findall(NUMBER, asked)}
+    values = [abs(float(written(v))) for v in posed.values if not isinstance(v, str)]
+    return all(v >= 0.01 for v in values) and shown.isdisjoint(values)
+
+
+def _file(seed: int, number: int) -> str:
+    return f"exam-{seed}-question-{number}.png"
 
 
 def _paper(seed: int, posed: Sequence[tuple[Template, Posed]]) -> str:
@@ -158,29 +153,28 @@ def _paper(seed: int, posed: Sequence[tuple[Template, Posed]]) -> str:
     points = sum(p.points for _, p in posed)
     parts = [
         f"# Latent factor models: exam {seed}",
-        f"Time allowed: {minutes} minutes. {points} points: two for each number, two for each "
-        "answer in words. A pocket calculator and one sheet of your own notes are allowed.",
-        "Logarithms are natural, results that are logarithms are in nats. Give three decimals, "
-        "and keep at least six digits while you compute; a last digit that is off by one costs "
-        "nothing. Show your working.",
+        f"Time allowed: {minutes} minutes. {points} points; those of each part stand in brackets "
+        "behind it. A pocket calculator and one sheet of your own notes are allowed.",
+        "Logarithms are natural, results that are logarithms are in nats. N(m, v) has the mean m "
+        "and the variance v; [a, b; c, d] is a matrix with the rows a, b and c, d.",
+        "Give three decimals, and keep at least six digits while you compute; a last digit that is "
+        "off by one costs nothing. Show your working. In a derivation give a reason for each step. "
+        "Answers in words need two or three sentences.",
     ]
     for number, (_, p) in enumerate(posed, 1):
-        parts += [f"## Question {number} ({p.points} points)", p.question()]
+        parts += [f"## Question {number} ({p.points} points)", p.question(_file(seed, number))]
     return "\n\n".join(parts) + "\n"
 
 
 def _key(seed: int, posed: Sequence[tuple[Template, Posed]]) -> str:
+    total, deep = (sum(getattr(p, name) for _, p in posed) for name in ("points", "understanding"))
     parts = [
         f"# Latent factor models: key to exam {seed}",
-        "Not for students. Every number was computed by the package `lfm`.",
+        f"Not for students. {deep} of {total} points are for understanding. Other words that say "
+        "the same as the answers in words, and other derivations that are right, get the same "
+        "points. Numbers were computed by the package `lfm`, or a figure was drawn from them.",
     ]
     for number, (t, p) in enumerate(posed, 1):
-        values = [f"**{written(ask.value)}**" for ask in p.asks]
-        answers = [" ".join(pair) for pair in zip(p.items(), values, strict=True)]
-        parts += [
-            f"## Question {number} · {t.name} (chapter {t.chapter}, {p.points} points)",
-            "\n".join(answers),
-            f"**Working.** {p.working}",
-            f"**In words.** {p.because}",
-        ]
+        title = f"## Question {number} · {t.name} (chapter {t.chapter}, {p.points} points)"
+        parts += [title, p.key()]
     return "\n\n".join(parts) + "\n"

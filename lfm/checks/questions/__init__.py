@@ -2,7 +2,9 @@
 
 [bound-of-a-table] in `chapter_01.toml` belongs to `bound_of_a_table(rng)` in `chapter_01.py`. The
 function draws numbers that a pocket calculator can take, computes the answers with the functions
-of the course, and returns both as `Numbers`; or None, for a draw that is unfit.
+of the course, and returns both as `Numbers`; or None, for a draw that is unfit. A question without
+numbers has no function. What it asks in words stands in three variants, [[bound-of-a-table.words]];
+which fields there are makes one of four kinds of it (`kinds.py`).
 
 A placeholder in the words shows a number, as in `{theta:g}`, or an array:
 

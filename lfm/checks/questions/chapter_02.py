@@ -1,8 +1,10 @@
 """Numbers of the exam questions on chapter 02, expectation maximization."""
 
+from itertools import islice
+
 import numpy as np
 
-from lfm import bound
+from lfm import bound, em
 from lfm.checks.questions.drawing import Numbers, pick
 from lfm.toy import TwoBells
 
@@ -25,3 +27,21 @@ def slope_by_fisher(rng) -> Numbers | None:
     r = TwoBells(theta).infer(x[:, None]).probs
     slopes = np.column_stack([np.zeros(3), x - theta])
     return Numbers(bound.gradient(r, slopes).sum(), x=x, theta=theta, r=r[:, 1])
+
+
+def log_of_em(rng) -> Numbers | None:
+    x, theta = pick(rng, -2, 5, 0.5, 6)[:, None], float(pick(rng, 0.5, 2.5, 0.5))
+    steps = list(islice(em.steps(TwoBells(theta), x), 5))
+    L = np.array([step.bound for step in steps])
+    log_p = np.array([step.model.log_prob(x).sum() for step in steps])
+    if np.diff(L[:4]).min() < 0.02:  # every rise can be seen
+        return None
+    off = rng.uniform(0.1, 0.5, 2)
+    return Numbers(
+        theta=np.array([step.model.theta for step in steps]),
+        L=L,
+        log_p=log_p,
+        loose=(L[1] + L[2]) / 2,
+        above=log_p[3] + off[0],
+        fallen=L[0] - off[1],
+    )

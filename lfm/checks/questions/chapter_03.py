@@ -29,3 +29,17 @@ def covariance_with_a_prior(rng) -> Numbers | None:
     cov = InverseWishart(dof, prior).update(scatter, np.array(n))
     answers = cov[0, 0], cov[1, 1], cov[0, 1]
     return Numbers(*answers, n=n, dof=dof, S=scatter, Psi=prior, below=n + dof + 3)
+
+
+def learning_step_by_hand(rng) -> Numbers | None:
+    numbers = learning_of_a_mixture(rng)
+    if numbers is None:
+        return None
+    (weight, mean, var), shown = numbers.answers, numbers.shown
+    x, r, old = shown["x"], shown["r"], float(pick(rng, 0, 9, 0.5))
+    claimed, old_squares = int((r > 0.5).sum()), r @ (x - old) ** 2
+    if abs(old - mean) < 1 or abs(claimed / 4 - weight) < 0.05 or abs(weight - 1) < 0.05:
+        return None
+    wrong = {"by_all": r @ x / 4, "claimed": claimed, "share": claimed / 4}
+    about_old = {"old": old, "old_squares": old_squares, "old_var": old_squares / r.sum()}
+    return Numbers(weight=weight, mean=mean, var=var, **shown, **wrong, **about_old)

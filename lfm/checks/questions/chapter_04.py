@@ -40,3 +40,12 @@ def probabilistic_pca(rng) -> Numbers | None:
     model = FactorAnalysis.ppca(np.vstack([corners, -corners]), 2)
     lengths = np.sort((model.loadings**2).sum(0))[::-1]
     return Numbers(model.noise[0], lengths[0], lengths[1], lam=lam)
+
+
+def fit_by_eigenvalues(rng) -> Numbers | None:
+    numbers = probabilistic_pca(rng)
+    if numbers is None:
+        return None
+    (noise, a, b), lam = numbers.answers, numbers.shown["lam"]
+    noise = float(noise)
+    return Numbers(lam=lam, noise=noise, a=a, b=b, G=noise / (a + noise), wrong_G=noise / a)

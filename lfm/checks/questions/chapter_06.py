@@ -1,7 +1,10 @@
 """Numbers of the exam questions on chapter 06, variational EM."""
 
+from functools import partial
+
 import numpy as np
 
+from lfm import figures
 from lfm.checks.questions.drawing import Numbers, pick
 from lfm.distributions import Bernoulli
 from lfm.variational_em import BinaryFactors
@@ -29,3 +32,40 @@ def all_four_states(rng) -> Numbers | None:
     prior = np.prod(np.where(states, pi, 1 - pi), axis=1)
     joint = prior * np.exp(-((x - states @ w) ** 2) / (2 * var)) / np.sqrt(2 * np.pi * var)
     return Numbers(log_p, probs[0], probs[1], pi=pi, w=w, var=var, x=x, joint=joint)
+
+
+def bound_and_likelihood(rng) -> Numbers | None:
+    rises = rng.integers(1, 4, 8)  # of the bound, at inference and learning in turn
+    moves, falls, at = rng.integers(1, 4, 4), int(rng.integers(4)), int(rng.integers(4))
+    moves[falls] *= -1  # of ln p, at each learning step
+    bounds = -60 + np.cumsum(rises)
+    log_p = bounds[0] + rng.integers(3, 8) + np.cumsum(np.column_stack([[0] * 4, moves]).ravel())
+    gaps = log_p - bounds
+    if gaps.min() < 1 or at == falls:
+        return None
+    rise, fall = int(rises[2 * falls + 1]), -int(moves[falls])
+    return Numbers(
+        int(gaps[2 * at]),
+        falls + 1,
+        rise + fall,
+        at=at + 1,
+        falls=falls + 1,
+        rise=rise,
+        fall=fall,
+        bounds=bounds,
+        log_p=log_p,
+        gaps=gaps,
+        picture=partial(_two_curves, bounds, log_p),
+    )
+
+
+def _two_curves(bounds, log_p):
+    fig, ax = figures.new(width=7.5, height=5)
+    figures.curve(ax, np.arange(8), log_p, style="o-", label="ln p(X | θ)")
+    figures.curve(ax, np.arange(8), bounds, color="0.4", style="s--", label="bound L")
+    ax.set_xticks(range(8), [f"{half} {i}" for i in range(1, 5) for half in ("inf.", "learn.")])
+    ax.set_yticks(range(bounds.min() - 1, log_p.max() + 2))
+    ax.grid(color="0.85", lw=0.6)
+    ax.set(ylabel="nats", xlabel="after inference or learning of iteration 1 to 4")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return fig

@@ -1,6 +1,7 @@
 """Numbers of the exam questions on chapter 07, gradients through samples."""
 
 import numpy as np
+import torch
 
 from lfm import gradients
 from lfm.checks.questions.drawing import Numbers, pick
@@ -38,3 +39,20 @@ def batch_for_the_whole(rng) -> Numbers:
     n = int(rng.choice([50, 100, 200, 400]))
     value = float(gradients.minibatch_sum(terms, n)) - kl
     return Numbers(value, n=n, terms=terms, kl=kl, scale=n / 4, total=terms.sum())
+
+
+def back_through_a_network(rng) -> Numbers | None:
+    x, w = float(pick(rng, 0.5, 3, 0.5)), float(pick(rng, 0.1, 0.6, 0.1))
+    v, t = float(pick(rng, 0.5, 3, 0.5)), float(pick(rng, -2, 2, 0.5))
+    w_, v_ = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (w, v))
+    a = w_ * x
+    h = torch.tanh(a)
+    y = v_ * h
+    slopes = torch.autograd.grad(0.5 * (y - t) ** 2, [y, v_, h, a, w_])
+    dy, dv, dh, da, dw = (slope.item() for slope in slopes)
+    a, h, y = a.item(), h.item(), y.item()
+    if abs(dy) < 0.2 or a - h < 0.05 or abs(x - w) < 0.2:
+        return None
+    right = {"dy": dy, "dv": dv, "dh": dh, "da": da, "dw": dw}
+    wrong = {"wrong_da": dh * (1 - h), "wrong_dv": dy * a, "wrong_dw": da * w}
+    return Numbers(x=x, w=w, v=v, t=t, a=a, h=h, y=y, **right, **wrong)

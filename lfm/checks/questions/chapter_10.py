@@ -1,8 +1,10 @@
 """Numbers of the exam questions on chapter 10, closing the gap."""
 
+from functools import partial
+
 import numpy as np
 
-from lfm import bound
+from lfm import bound, figures
 from lfm.checks.questions.drawing import Numbers, pick
 from lfm.factor_analysis import FactorAnalysis
 
@@ -53,3 +55,42 @@ def _gain(lam, var: float, direction: int, square: float) -> float:
     without = FactorAnalysis(W, np.zeros(4), noise).log_prob(x).mean()
     W[direction] = np.sqrt(square)
     return FactorAnalysis(W, np.zeros(4), noise).log_prob(x).mean() - without
+
+
+def two_gaps_of_two_encoders(rng) -> Numbers | None:
+    log_p = float(pick(rng, -95, -85, 1))
+    approximation, amortisation = pick(rng, 0.2, 2, 0.2, (2, 2))
+    if approximation[0] == approximation[1] or amortisation[0] <= approximation[0]:
+        return None
+    best = np.round(log_p - approximation, 6)
+    network = np.round(best - amortisation, 6)
+    if network[0] == network[1]:
+        return None
+    return Numbers(
+        approximation[0],
+        amortisation[1],
+        "AB"[int(approximation.argmin())],
+        log_p=log_p,
+        best=best,
+        network=network,
+        approximation=approximation,
+        amortisation=amortisation,
+        picture=partial(_gaps, network, best, log_p),
+    )
+
+
+def _gaps(network, best, log_p: float):
+    fig, ax = figures.new(width=7.5, height=3)
+    for y, (low, high) in enumerate(zip(network, best, strict=True)):
+        ax.plot([low, log_p], [y, y], color="0.7", lw=1)
+        ax.plot(low, y, "ko", ms=9, label="bound of the encoder" if y == 0 else None)
+        ax.plot(high, y, "ks", ms=9, mfc="white", label="best q of its family" if y == 0 else None)
+    ax.axvline(log_p, color="black", label="ln p(x)")
+    ticks = np.arange(round(network.min() * 5) - 1, round(log_p * 5) + 2) / 5
+    ax.set_xticks(ticks, [f"{tick:.1f}" if i % 2 else "" for i, tick in enumerate(ticks)])
+    ax.set_yticks([0, 1], ["A", "B"])
+    ax.tick_params(axis="x", labelrotation=90)
+    ax.grid(axis="x", color="0.85", lw=0.6)
+    ax.set(xlabel="nats", ylabel="encoder", ylim=(1.5, -0.5))
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
+    return fig

@@ -1,4 +1,7 @@
-"""What questions draw: small numbers without rounding noise."""
+"""What questions draw: small numbers without rounding noise, and pictures to be printed."""
+
+import io
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,11 +11,12 @@ Array = np.ndarray
 class Numbers:
     """The answers to what a question asks, in order, and what its words show, by name.
 
-    An answer is an int where it counts something; a float is rounded in the key.
+    An answer is an int where it counts something, a str where it is a letter; a float is rounded in
+    the key. `picture()` draws the figure that belongs to the question.
     """
 
-    def __init__(self, *answers: float, **shown) -> None:
-        self.answers, self.shown = answers, shown
+    def __init__(self, *answers: float | str, picture: Callable | None = None, **shown) -> None:
+        self.answers, self.picture, self.shown = answers, picture, shown
 
 
 def tenths(rng, k: int) -> Array:
@@ -25,3 +29,13 @@ def pick(rng, low: float, high: float, step: float, size=None):
     """Return multiples of a step, from low to high, free of rounding noise."""
     steps = rng.integers(round(low / step), round(high / step) + 1, size=size)
     return np.round(steps * step, 6)
+
+
+def png(figure) -> bytes:
+    """Return a figure as a PNG, fine enough for print; closes it."""
+    from matplotlib import pyplot as plt  # only here: most questions have no figure
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()

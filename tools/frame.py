@@ -26,7 +26,7 @@ except ModuleNotFoundError:  # Colab has Python 3.12, numpy 2.0.2, torch 2.9.0, 
     import os, subprocess, sys
     source = os.environ.get("LFM_SOURCE", "{source}")
     if not source or subprocess.call([sys.executable, "-m", "pip", "install", "-q", source]):
-        raise SystemExit("lfm is not installed here: run `make course` in the folder of the course") from None"""
+        raise SystemExit("lfm is not installed here: run `make course` in the folder of the course") from None"""  # noqa: E501
 
 
 def address() -> str:

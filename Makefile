@@ -21,11 +21,13 @@ ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks test-browser test-floor test-kernels lint
+.PHONY: help setup course test test-package test-notebooks test-browser test-floor test-kernels lint
 .PHONY: format refresh site slides handout bench gpu clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: $(READY) ## Make the environment .venv, once
 
 course: $(READY) ## Set up, then open the course in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_ARG) --LabApp.default_url=/lab/tree/notebooks/00_latent_factors.ipynb \

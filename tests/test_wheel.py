@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import frame
+
 ROOT = Path(__file__).parent.parent
 BUNDLED = {"faithful.csv", "digits8x8.npz", "mnist5k.npz", "fashion5k.npz"}
 
@@ -102,3 +104,40 @@ def test_an_exam_is_set(installed):
     installed("-m", "lfm.checks", "exam", "--seed", "1")
     written = {path.name for path in installed.elsewhere.glob("exam-*")}
     assert written == {"exam-1.md", "exam-1-key.md"}
+
+
+# ------------------------------------------------------------------ the first cell of a notebook
+
+LIBRARIES = """
+import importlib.util
+from pathlib import Path
+print(Path(importlib.util.find_spec("torch").origin).parents[1])
+"""
+WHERE = """
+import importlib, pathlib, sys
+importlib.invalidate_caches()
+import lfm
+from lfm import data
+print(pathlib.Path(lfm.__file__).is_relative_to(sys.prefix), data.old_faithful().shape)
+"""
+
+
+def test_the_first_cell_installs_the_package_where_only_its_libraries_are(wheel, tmp_path):
+    """As in Colab: numpy, torch and the others are there, lfm is not, and nothing is replaced."""
+    succeeds(["-m", "venv", tmp_path / "venv"])
+    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("LFM_")}
+    env |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def run(code, **more) -> subprocess.CompletedProcess:
+        call = [python, "-c", code]
+        return subprocess.run(
+            call, cwd=tmp_path, env=env | more, capture_output=True, text=True, check=False
+        )
+
+    site = Path(run("import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip())
+    (site / "libraries.pth").write_text(succeeds(["-c", LIBRARIES]), encoding="utf-8")
+    nowhere = run(frame.SETUP.replace("{source}", ""))
+    assert nowhere.stderr.startswith("lfm is not installed here: run `make course`")
+    there = run(frame.SETUP + WHERE, LFM_SOURCE=str(wheel))
+    assert there.stdout == "True (272, 2)\n", there.stderr

@@ -1,4 +1,7 @@
-"""Read the course: chapters, blocks of text, figures, equations, the teacher's notes."""
+"""Read the course: chapters, blocks of text, figures, equations, the teacher's notes.
+
+`python -m tools.course setup|course|test` does what make does: see `tools/commands.py`.
+"""
 
 import ast
 import base64
@@ -8,8 +11,10 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
+if TYPE_CHECKING:  # `setup` runs before anything is installed
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -42,13 +47,15 @@ def solutions(chapter: Path) -> Path:
     return chapter.parent / "solutions" / chapter.name
 
 
-def read(path: Path) -> nbformat.NotebookNode:
+def read(path: Path) -> "NotebookNode":
     """Return a notebook."""
     return copy.deepcopy(_read(path))
 
 
 @functools.cache
-def _read(path: Path) -> nbformat.NotebookNode:
+def _read(path: Path) -> "NotebookNode":
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
@@ -226,3 +233,11 @@ def teaching_items(text: str) -> dict[str, dict[str, list[str]]]:
         elif chapter and label and (item := re.match(r"- \*\*(.+?)\*\* · (.+)", line)):
             found[chapter][item[1]].append(f"**{label}:** {item[2]}")
     return {number: dict(sections) for number, sections in found.items()}
+
+
+if __name__ == "__main__":
+    import sys
+
+    from tools.commands import main
+
+    main(sys.argv[1:])

@@ -18,7 +18,8 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # Run as they stand by .ci/run, beside this test; the last two take hours.
-ELSEWHERE = {"make test", "make slides", "make site", "make handout", "make test-browser"}
+ELSEWHERE = {"make test", "make slides", "make site", "make handout", "make export"}
+ELSEWHERE |= {"make test-browser"}
 ELSEWHERE |= {"make test-kernels", "make test-floor", "make gpu"}
 
 

@@ -95,7 +95,12 @@ def moodle_quiz(q: quiz.Quiz) -> ET.Element:
         )
         for letter, option in q.options.items()
     ]
-    facts = {"defaultgrade": 1, "single": "true", "shuffleanswers": 1, "answernumbering": "abc"}
+    facts = {
+        "defaultgrade": 1,
+        "single": "true",
+        "shuffleanswers": "true",
+        "answernumbering": "abc",
+    }
     parts = [tag(key, str(value)) for key, value in facts.items()]
     return question("multichoice", q.name, html(q.question), *parts, *answers)
 

@@ -90,7 +90,7 @@ def page() -> str:
         "",
         "What to read after each chapter, then every work that is named.",
     ]
-    lines.append("[All of it for LaTeX](files/bibliography.bib).")
+    lines.append('<a href="files/bibliography.bib" download>All of it for LaTeX</a>.')
     for path in course.chapters():
         lines += ["", f"## {course.title(path)}", "", *further(path.stem[:2]).splitlines()[2:]]
     lines += ["", "## Every work", "", *(f"- {work.markdown()}." for work in works().values())]

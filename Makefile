@@ -21,11 +21,13 @@ ROOT_ARG := $(if $(filter 0,$(shell id -u)),--allow-root)
 export JUPYTER_PLATFORM_DIRS := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help course test test-package test-notebooks test-browser test-floor test-kernels lint
-.PHONY: format refresh site slides handout bench gpu clean
+.PHONY: help setup course test test-package test-notebooks test-browser test-floor test-kernels lint
+.PHONY: format refresh site slides handout export bench gpu clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: $(READY) ## Make the environment .venv, once
 
 course: $(READY) ## Set up, then open the course in JupyterLab
 	$(BIN)/jupyter lab $(ROOT_ARG) --LabApp.default_url=/lab/tree/notebooks/00_latent_factors.ipynb \
@@ -58,6 +60,9 @@ slides: $(READY) $(NODE_READY) ## Make slides of every chapter: build/slides
 
 handout: $(READY) ## Make handouts for students and for teachers: build/handout
 	$(BIN)/python -m tools.handout
+
+export: $(READY) ## Quizzes and exam questions for learning systems: build/export
+	$(BIN)/python -m tools.export
 
 test-kernels: $(READY) ## Run the notebooks as other processors would (more than an hour)
 	$(BIN)/python -m tools.kernels $(if $(TRAIN),--training) $(if $(KERNELS),--only $(KERNELS))

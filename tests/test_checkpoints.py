@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from deep import BITS, Mine, X, changed, conditional, fit, gaussian, same, weights
+from systems import link
 from torch import nn
 
 from lfm.evaluation import log_likelihood
@@ -313,7 +314,7 @@ def test_networks_that_compute_something_else_are_another_run(tmp_path):
 
 def test_links_lead_where_they_lead(tmp_path):
     (tmp_path / "disk").mkdir()
-    os.symlink(tmp_path / "disk" / "vae.lfm", tmp_path / "vae.lfm")
+    link(tmp_path / "disk" / "vae.lfm", tmp_path / "vae.lfm")
     vae = VAE.dense(4, 2, (8,), rng=0)
     save(vae, tmp_path / "vae.lfm")
     assert (tmp_path / "vae.lfm").is_symlink()

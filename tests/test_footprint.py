@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from systems import limit_files, needs_signals
 
 from lfm import data
 
@@ -92,20 +93,15 @@ SUM = f"(20, 4, 4) {int(IMAGES.sum())}"
 def start(url, cache, limit=None, code=FETCH, **env):
     """Start a process that reads the full set; `limit` is the largest file it may write, bytes."""
 
-    def restrict():
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     return subprocess.Popen(
         [sys.executable, "-B", "-c", code, url], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True, preexec_fn=restrict if limit else None, cwd=cache.parent,
+        text=True, preexec_fn=limit_files(limit), cwd=cache.parent,
         env=os.environ | {"PYTHONPATH": str(ROOT), "LFM_CACHE": str(cache), "NO_PROXY": "*"} | env,
     )  # fmt: skip
 
 
 def files(folder: Path) -> set[str]:
-    return {str(p.relative_to(folder)) for p in folder.rglob("*") if not p.is_dir()}
+    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
 
 
 def complete(cache: Path) -> bool:
@@ -113,7 +109,8 @@ def complete(cache: Path) -> bool:
 
 
 def stuck(server, cache):
-    """Start a process whose download has begun and does not go on."""
+    """Start a process whose download has begun and does not go on, to be stopped by a signal."""
+    needs_signals()
     server.stalled.set()
     process = start(server.url, cache)
     assert server.asked.wait(30)

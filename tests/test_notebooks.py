@@ -143,6 +143,7 @@ def test_links_between_chapters_lead_somewhere(path):
 @every_notebook
 def test_where_lfm_is_not_installed_the_first_cell_says_in_one_line_what_to_do(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "lfm", None)
+    monkeypatch.setenv("LFM_SOURCE", "")  # nowhere to install it from
     with pytest.raises(SystemExit, match=r"^lfm is not installed here: run `make course`") as end:
         exec(compile(code_cells(path)[0].source, path.name, "exec"), {})
     assert "\n" not in str(end.value)

@@ -116,7 +116,7 @@ def test_a_fit_that_converges_ends_full(screen):
 
 
 IN_A_NOTEBOOK = """
-import sys
+import os, sys
 from lfm import data, em
 from lfm.engine import progress
 from lfm.gaussian_mixture import GaussianMixture
@@ -128,7 +128,7 @@ sys.stderr = kept  # kernels cannot do without one
 """
 
 
-@pytest.mark.parametrize("stderr", ["", "sys.stderr = None", "sys.stderr = open('/dev/null', 'w')"])
+@pytest.mark.parametrize("stderr", ["", "sys.stderr = None", "sys.stderr = open(os.devnull, 'w')"])
 def test_a_notebook_is_left_without_bars_or_with_full_ones(monkeypatch, stderr):
     """In the kernel that is here: `make test-floor` has ipykernel 6, this environment 7."""
     monkeypatch.delenv("LFM_PROGRESS")

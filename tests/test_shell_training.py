@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from deep import same
+from systems import limit_files, needs_signals
 
 from lfm import data, training
 from lfm.scale import shell_training
@@ -27,19 +28,15 @@ def shell(folder, *arguments, limit=None, epochs=40):
     ]  # fmt: skip
     env = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
-    def restrict():
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-
     return subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=restrict if limit else None,
+        preexec_fn=limit_files(limit),
     )  # fmt: skip
 
 
 def test_from_the_shell_and_after_kills_the_weights_are_the_same_to_the_bit(tmp_path):
     """Killed again and again, at any moment, and started again: as if nothing had happened."""
+    needs_signals()
     whole = shell(tmp_path / "whole")
     out, err = whole.communicate(timeout=120)
     assert whole.returncode == 0, err

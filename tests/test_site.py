@@ -57,6 +57,35 @@ def test_an_explorable_stands_below_its_figure(made):
     assert f"../_static/explorables/{made.name}/00.png" in cells[at + 1].source
 
 
+@every_chapter
+def test_a_page_offers_its_notebook_and_its_handouts(path):
+    _, cell = site.page(path).cells[:2]
+    for at in (f"notebooks/{path.name}", f"student/{path.name}", f"teacher/{path.name}"):
+        assert f'href="../files/{at}" download' in cell.source
+    (other,) = re.findall(r'href="([^"]+)"', site.downloads(course.solutions(path)))
+    assert other == f"../../files/notebooks/solutions/{path.name}"
+
+
+def test_what_is_offered_is_written(tmp_path):
+    site.offered(tmp_path / "files")
+    for path in CHAPTERS:
+        at = tmp_path / "files" / "notebooks"
+        assert (at / path.name).read_bytes() == path.read_bytes()
+        assert (at / "solutions" / path.name).exists()
+        assert (tmp_path / "files" / "student" / path.name).exists()
+        assert (tmp_path / "files" / "teacher" / path.name).exists()
+    assert (tmp_path / "files" / "bibliography.bib").exists()
+
+
+def test_links_to_colab_and_binder_are_there_once_there_is_an_address(monkeypatch):
+    monkeypatch.setattr(site.frame, "address", lambda: "")
+    assert "colab" not in site.downloads(CHAPTERS[0])
+    assert "mybinder" not in site.open_it()
+    monkeypatch.setattr(site.frame, "address", lambda: "https://github.com/owner/name")
+    assert "colab.research.google.com/github/owner/name/" in site.downloads(CHAPTERS[0])
+    assert "mybinder.org/v2/gh/owner/name/" in site.open_it()
+
+
 def test_the_gallery_shows_every_figure_with_its_text():
     gallery = site.gallery()
     figures = course.figures()

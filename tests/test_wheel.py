@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tools import frame
+
 ROOT = Path(__file__).parent.parent
 BUNDLED = {"faithful.csv", "digits8x8.npz", "mnist5k.npz", "fashion5k.npz"}
 
@@ -69,9 +71,9 @@ def test_every_file_of_the_package_is_in_the_wheel_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     found = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     files = (p for p in (ROOT / "lfm").rglob("*") if p.is_file() and p.suffix != ".pyc")
-    code = {str(path.relative_to(ROOT)) for path in files}
+    code = {path.relative_to(ROOT).as_posix() for path in files}
     data = {f"lfm/bundled/{name}" for name in (*BUNDLED, "README.md")}
-    assert found == {name.replace(os.sep, "/") for name in code} | data
+    assert found == code | data
 
 
 READ = """
@@ -102,3 +104,33 @@ def test_an_exam_is_set(installed):
     installed("-m", "lfm.checks", "exam", "--seed", "1")
     written = {path.name for path in installed.elsewhere.glob("exam-*.md")}
     assert written == {"exam-1.md", "exam-1-key.md"}
+
+
+# ------------------------------------------------------------------ the first cell of a notebook
+
+READ_BACK = "from lfm import data; print(data.old_faithful().shape)"
+LIBRARIES = "import importlib.util as i; print(i.find_spec('torch').submodule_search_locations[0])"
+
+
+def test_the_first_cell_of_a_notebook_installs_the_package_where_it_is_missing(wheel, tmp_path):
+    """In an empty environment; the libraries, which Colab has, are made visible afterwards."""
+    succeeds(["-m", "venv", tmp_path / "venv"])
+    python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH" and not k.startswith("LFM_")}
+    env |= {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+
+    def run(code, **more) -> tuple[str, str]:
+        call = [python, "-c", code]
+        options = {"capture_output": True, "text": True, "check": False}
+        done = subprocess.run(call, cwd=tmp_path, env=env | more, **options)
+        return done.stdout, done.stderr
+
+    out, err = run(frame.SETUP.replace("{source}", ""))
+    assert out == ""
+    assert err.startswith("lfm is not installed here: run `make course`")
+    where = "\nimport lfm, sysconfig\nprint(lfm.__file__, sysconfig.get_path('purelib'), sep='\\n')"
+    file, site = run(frame.SETUP + where, LFM_SOURCE=str(wheel))[0].splitlines()
+    assert Path(file) == Path(site) / "lfm" / "__init__.py"
+    libraries = Path(succeeds(["-c", LIBRARIES]).strip()).parent
+    (Path(site) / "libraries.pth").write_text(f"{libraries}\n", encoding="utf-8")
+    assert run(READ_BACK) == ("(272, 2)\n", "")

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+from systems import POSIX
 
 from lfm.scale import sealed
 
@@ -21,6 +23,8 @@ ENV |= {
 
 def start(*arguments, restarts=0):
     """Start two processes of lfm.distributed, or of a script, under torchrun."""
+    if not POSIX:
+        pytest.skip("torchrun has not been tried on this system")
     command = [*TORCHRUN, "--max-restarts", str(restarts), *map(str, arguments)]
     return subprocess.Popen(
         command, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

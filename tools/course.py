@@ -1,4 +1,7 @@
-"""Read the course: chapters, tasks, figures, equations; and where the browser's files lie."""
+"""Read the course: chapters, tasks, figures, equations; and where the browser's files lie.
+
+`python -m tools.course setup|course|test` does what make does: see `tools/commands.py`.
+"""
 
 import ast
 import base64
@@ -10,8 +13,10 @@ import shutil
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import nbformat
+if TYPE_CHECKING:  # `setup` runs before anything is installed
+    from nbformat import NotebookNode
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -39,13 +44,15 @@ def solutions(chapter: Path) -> Path:
     return chapter.parent / "solutions" / chapter.name
 
 
-def read(path: Path) -> nbformat.NotebookNode:
+def read(path: Path) -> "NotebookNode":
     """Return a notebook."""
     return copy.deepcopy(_read(path))
 
 
 @functools.cache
-def _read(path: Path) -> nbformat.NotebookNode:
+def _read(path: Path) -> "NotebookNode":
+    import nbformat
+
     return nbformat.read(path, as_version=4)
 
 
@@ -191,3 +198,11 @@ def copy_mathjax(folder: Path) -> None:
     font = NPM / "@mathjax" / "mathjax-newcm-font"
     shutil.copytree(font / "svg", folder / "mathjax" / "font" / "svg")
     shutil.copy(font / "svg.js", folder / "mathjax" / "font")
+
+
+if __name__ == "__main__":
+    import sys
+
+    from tools.commands import main
+
+    main(sys.argv[1:])

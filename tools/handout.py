@@ -13,6 +13,7 @@ import copy
 import itertools
 import re
 import shutil
+from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
@@ -145,15 +146,20 @@ def filled_in(handout: NotebookNode, solutions: NotebookNode) -> NotebookNode:
     return made
 
 
+def write(folder: Path) -> None:
+    """Write the handouts of all chapters, into `student` and `teacher`."""
+    for name in ("student", "teacher"):
+        (folder / name).mkdir(parents=True)
+    for path in course.chapters():
+        chapter, solutions = course.read(path), course.read(course.solutions(path))
+        nbformat.write(student(chapter), folder / "student" / path.name)
+        nbformat.write(teacher(chapter, solutions), folder / "teacher" / path.name)
+
+
 def main() -> None:
     """Write build/handout."""
     shutil.rmtree(OUT, ignore_errors=True)
-    for name in ("student", "teacher"):
-        (OUT / name).mkdir(parents=True)
-    for path in course.chapters():
-        chapter, solutions = course.read(path), course.read(course.solutions(path))
-        nbformat.write(student(chapter), OUT / "student" / path.name)
-        nbformat.write(teacher(chapter, solutions), OUT / "teacher" / path.name)
+    write(OUT)
     print(
         f"{len(course.chapters())} chapters in {OUT.relative_to(course.ROOT)}/student and /teacher"
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import nbformat
 
-from tools import course, explorables
+from tools import course, explorables, frame, handout, sources
 
 HERE = course.ROOT / "tools" / "sphinx"
 SOURCE, OUT = course.BUILD / "site-src", course.BUILD / "site"
@@ -48,6 +48,8 @@ def page(path) -> nbformat.NotebookNode:
     made = course.read(path)
     cells = []
     for cell in made.cells:
+        if len(cells) == 1:  # below the title
+            cells.append(nbformat.v4.new_markdown_cell(downloads(path), id="downloads"))
         if cell.cell_type == "markdown":
             cell.source = anchored(cell.source)
         elif shown := course.drawn(cell):
@@ -63,6 +65,32 @@ def page(path) -> nbformat.NotebookNode:
     return made
 
 
+def downloads(path: Path) -> str:
+    """Return links to what can be had of a notebook; `files` is made by `offered`."""
+    up = "../" * len(path.relative_to(course.ROOT / "notebooks").parts)
+    inner = path.relative_to(course.ROOT).as_posix()
+    found = {"this notebook": f"{up}files/{inner}"}
+    if path.parent.name == "notebooks":
+        found["handout for students"] = f"{up}files/student/{path.name}"
+        found["with solutions"] = f"{up}files/teacher/{path.name}"
+    links = [f'<a href="{at}" download>{name}</a>' for name, at in found.items()]
+    if at := frame.colab(frame.address(), path):
+        links.append(f'<a href="{at}">open in Colab</a>')
+    return f'<p class="downloads">Download: {" · ".join(links)}</p>'
+
+
+def offered(folder: Path) -> None:
+    """Write what can be downloaded from the site."""
+    shutil.rmtree(folder, ignore_errors=True)
+    handout.write(folder)
+    for path in course.chapters():
+        for other in (path, course.solutions(path)):
+            target = folder / other.relative_to(course.ROOT)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(other, target)
+    (folder / "bibliography.bib").write_text(sources.bibtex(), encoding="utf-8")
+
+
 # ------------------------------------------------------------------ pages that are made
 
 
@@ -74,15 +102,32 @@ def front() -> str:
     text = re.sub(r"\]\(lfm/(\w+)\.py\)", r"](api/lfm.\1.rst)", text)
     chapters = [f"notebooks/{p.stem}" for p in course.chapters()]
     told = (course.ROOT / "notebooks" / "TEACHING.md").exists()
-    reference = ["glossary", "equations", "gallery", "api/index"]
-    more = ["CONTRIBUTING", "data/README", *[f"benchmarks/{p.stem}" for p in measured()]]
+    reference = ["glossary", "equations", "gallery", "bibliography", "api/index"]
+    more = [
+        "CONTRIBUTING",
+        "CODE_OF_CONDUCT",
+        "CHANGELOG",
+        "data/README",
+        *[f"benchmarks/{p.stem}" for p in measured()],
+    ]
     trees = [
+        _toctree("Begin", ["OPEN"]),
         _toctree("Chapters", chapters),
         _toctree("Exercises", ["solutions"]),
         _toctree("Look up", reference),
         _toctree("More", [*(["notebooks/TEACHING"] if told else []), *more]),
     ]
     return "\n\n".join([text, *trees])
+
+
+def open_it() -> str:
+    """Return the page that says each way to open the course, with links where there are such."""
+    text = (course.ROOT / "OPEN.md").read_text(encoding="utf-8")
+    if at := frame.binder(frame.address()):
+        text += (
+            f"\n[Open the course in Binder]({at}). Colab: the link is at the top of each chapter.\n"
+        )
+    return text
 
 
 def measured() -> list[Path]:
@@ -242,7 +287,10 @@ def lay_out() -> None:
     shutil.copytree(course.ROOT / "notebooks" / "pictures", SOURCE / "notebooks" / "pictures")
     for name in (
         "CONTRIBUTING.md",
+        "CODE_OF_CONDUCT.md",
+        "CHANGELOG.md",
         "LICENSE",
+        "LICENSE-TEXT",
         "CITATION.cff",
         "data/README.md",
         *(f"benchmarks/{path.name}" for path in measured()),
@@ -259,6 +307,8 @@ def lay_out() -> None:
         explorables.write(moved, SOURCE / "_static" / "explorables")
     made = {
         "index.md": front(),
+        "OPEN.md": open_it(),
+        "bibliography.md": sources.page(),
         "solutions.md": solutions(),
         "equations.md": equation_table(),
         "gallery.md": gallery(),
@@ -277,6 +327,7 @@ def main() -> int:
     failed = build_main(["-q", "-W", "--keep-going", "-b", "html", str(SOURCE), str(OUT)])
     if not failed:
         shutil.rmtree(OUT / ".doctrees", ignore_errors=True)
+        offered(OUT / "files")
         print(f"open {(OUT / 'index.html').relative_to(course.ROOT)}")
     return failed
 

@@ -1,6 +1,8 @@
 """The site as a reader sees it who has no network."""
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -44,6 +46,8 @@ def test_a_chapter_is_shown_whole(window, name):
         ("api/lfm.html", "Sizes, in code and text"),
         ("api/lfm.em.html", "BoundDecreased"),
         ("CONTRIBUTING.html", "Equations have names"),
+        ("OPEN.html", "Every way, with its time"),
+        ("bibliography.html", "Every work"),
     ],
 )
 def test_a_page_is_shown(window, name, text):
@@ -78,6 +82,24 @@ def test_every_link_leads_to_something(name):
         if anchor:
             text = pages.setdefault(file, path.read_text(encoding="utf-8"))
             assert f'id="{anchor}"' in text, target
+
+
+@pytest.mark.parametrize("name", CHAPTERS)
+def test_what_a_chapter_offers_can_be_downloaded(name):
+    text = (SITE / "notebooks" / f"{name}.html").read_text(encoding="utf-8")
+    offered = re.findall(r'href="([^"]+)" download', text)
+    assert len(offered) == 3
+    assert all((SITE / "notebooks" / at).is_file() for at in offered)
+
+
+def test_the_weekly_check_of_links_can_be_run(tmp_path):
+    """Without a network: addresses elsewhere are left out."""
+    elsewhere = ["-D", r"linkcheck_ignore=^https?://"]
+    command = [sys.executable, "-m", "sphinx", "-q", "-b", "linkcheck", *elsewhere]
+    done = subprocess.run(
+        [*command, BUILD / "site-src", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_equation_leads_to_its_chapter_and_to_its_code():

@@ -27,6 +27,10 @@ autodoc_typehints = "none"
 add_module_names = False
 python_use_unqualified_type_names = True
 
+# A DOI leads to a publisher, and publishers refuse programs. (Their form is tested.)
+linkcheck_ignore = [r"https://doi\.org/"]
+linkcheck_anchors = False
+
 html_theme = "sphinx_book_theme"
 html_theme_options = {
     "use_download_button": False,

@@ -17,6 +17,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 SCRIPTS = ("mixture", "factor_analysis", "variational_bayes", "binary_factors", "vae", "streaming")
+SCRIPTS += ("exchange",)
 PEERS = ("numpy", "scipy", "torch", "scikit-learn", "pomegranate", "pyro-ppl", "pythae")
 HEAD = """# Measured
 

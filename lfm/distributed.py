@@ -4,9 +4,10 @@
     torchrun --nproc-per-node 2 -m lfm.distributed vae --data FOLDER --latent 20 --checkpoint FILE
 
 Of the sorted files of FOLDER (`data.Shards`) process `rank` takes rank, rank + world, and so on.
-EM sends its statistics and nothing else: `total` is one all-reduce for each iteration, whatever N,
-and the result is that of one process to rounding. The VAE sends gradients: a global batch is one
-batch of every process. With torchrun's --max-restarts, a run that lost a process goes on from its
+EM sends its statistics, and before them the points that they were taken about: `total` is one
+all-reduce for each iteration, of as many numbers for a thousand data as for any N, and the result
+is that of one process to rounding. The VAE sends gradients: a global batch is one batch of every
+process. With torchrun's --max-restarts, a run that lost a process goes on from its
 checkpoint by itself.
 
 This is a door: the code is in `lfm.scale`.

@@ -76,6 +76,25 @@ def test_times_in_chapter_11_are_those_that_were_measured():
         assert f"| {figure} s |" in RESULTS, figure
 
 
+def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
+    cells = nbformat.read(CHAPTERS[11], as_version=4).cells
+    text = "\n".join(c.source for c in cells)
+    for row in ("N = 10,000,000, streamed | 103 MiB", "N = 10,000,000, in memory | 2,507 MiB"):
+        assert f"| {row} |" in RESULTS
+        assert row.split("| ")[1] in text
+    (v,) = re.findall(r"\| streamed \| ([\d.]+) million rows a second \|", RESULTS)
+    assert f"v, trip, band = {float(v):.1f}e6" in text
+    for what, unit in (("a process writes", "messages"), ("it takes", "ms")):
+        rows = re.findall(rf"\| P = \d, {what} \| ([\d.]+) {unit} \|", RESULTS)
+        assert f"np.array([{', '.join(rows)}])" in text
+    for power in ("0.6", "1.0"):
+        (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
+        assert f"ends {float(gap):.4f}".replace("0.", ".") in text
+    page = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
+    (step,) = re.findall(r"a step takes (\d+ µs), according to `benchmarks/GPU.md`", text)
+    assert re.search(rf"\| a step, lfm +\| {step} +\|", page)
+
+
 def test_the_examples_run_one_after_the_other(tmp_path):
     code = "\n".join(re.findall(r"```python\n(.*?)```", README, flags=re.S))
     done = subprocess.run(

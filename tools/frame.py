@@ -17,7 +17,7 @@ from nbformat.v4 import new_markdown_cell
 from tools import course, sources
 
 BRANCH = "main"
-HIDDEN = ["remove-cell", "slide-skip"]
+HIDDEN = ["remove-cell"]
 # The versions are those of its runtime 2026.01. None of them is replaced: all are new enough.
 SETUP = """\
 try:
@@ -64,8 +64,7 @@ def framed(notebook: NotebookNode, path: Path, url: str) -> NotebookNode:
     setup = next(i for i, cell in enumerate(cells) if cell.cell_type == "code")
     cells[setup].source = SETUP.replace("{source}", f"git+{url}" if url else "")
     if is_chapter:
-        tags = {"tags": ["slide-skip"]}
-        cells.insert(-1, new_markdown_cell(sources.further(number), id=made[1], metadata=tags))
+        cells.insert(-1, new_markdown_cell(sources.further(number), id=made[1]))
         if at := colab(url, path):
             text, tags = f"[Open this chapter in Colab]({at})", {"tags": HIDDEN}
             cells.insert(setup, new_markdown_cell(text, id=made[0], metadata=tags))

@@ -18,7 +18,7 @@ number_of_parameters = Exercise(
 
 @number_of_parameters.draw
 def sizes(rng):
-    return int(rng.integers(2, 9)), int(rng.integers(1, 6))
+    return int(rng.choice([1, int(rng.integers(2, 9))])), int(rng.integers(1, 6))
 
 
 @number_of_parameters.reference

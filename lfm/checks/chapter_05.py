@@ -174,9 +174,10 @@ def ends_of_a_mixture(rng):
     base, further = rng.uniform(-500, -300), np.log(k - 2)  # ln M of three in use, less that of two
     lost = gammaln(k - 2) - gammaln(k - most + 1)  # ln M of the most in use, less that of three
     bounds = base + np.array([rng.uniform(0.3, 0.7) * further, 0, 0, -lost - rng.uniform(0.5, 2)])
-    sizes = rng.uniform(0.02, 0.3, size=(4, k))  # the idle ones
+    # Sizes lie on both sides of 1, and a component of size 1 is in use.
+    sizes = rng.uniform(0.02, 0.98, size=(4, k))  # the idle ones
     for row, used in zip(sizes, (few, more, more, most), strict=True):
-        row[rng.permutation(k)[:used]] = rng.uniform(4, 90, size=used)
+        row[rng.permutation(k)[:used]] = [1.0, *rng.uniform(1, 90, size=used - 1)]
     order = rng.permutation(4)
     return bounds[order], sizes[order]
 
@@ -263,7 +264,7 @@ expected_log_det = Exercise(
 
 @expected_log_det.draw
 def wishart(rng):
-    d = rng.choice([1, 2, 3, 4])
+    d = 1 + int(4 * rng.random())
     a = rng.normal(size=(d, d))
     return float(d - 1 + rng.choice([0.3, 1.0, 6.0])), a @ a.T + np.eye(d)
 

@@ -7,41 +7,69 @@ from lfm.checks.exercise import Exercise
 numbers_to_send = Exercise(
     "numbers-to-send",
     chapter="11",
-    hint="Of each component Σ r, Σ r x and Σ r xxᵀ; of all data together N and H[q].",
+    hint="Of each component Σ r, Σ r x and Σ r x² (of each column); of all data together H[q].",
     praise="the same for a thousand data and for 10¹⁰",
 )
 
 
 @numbers_to_send.draw
 def sizes(rng):
-    return int(rng.integers(1, 30)), int(rng.integers(2, 40))
+    return int(rng.integers(1, 30)), int(rng.integers(1, 40))
 
 
 @numbers_to_send.reference
+def sums_and_the_entropy(k, d):
+    return k * (1 + 2 * d) + 1
+
+
+@numbers_to_send.mistake(
+    "this is for full covariances; a diagonal one needs Σ r x² of each column alone, D numbers"
+)
 def upper_triangles(k, d):
+    return k * (1 + d + d * (d + 1) // 2) + 1
+
+
+@numbers_to_send.mistake(
+    "this is for full covariances, and with N; a diagonal one needs D sums of squares, and N is "
+    "the sum of the N_k"
+)
+def as_in_the_chapter(k, d):
     return k * (1 + d + d * (d + 1) // 2) + 2
 
 
-@numbers_to_send.mistake("r xxᵀ is symmetric: its upper triangle says all, D (D + 1)/2 numbers")
-def whole_matrices(k, d):
-    return k * (1 + d + d * d) + 2
+@numbers_to_send.mistake("one too many: N is the sum of the N_k and need not be sent")
+def total_besides(k, d):
+    return k * (1 + 2 * d) + 2
 
 
-@numbers_to_send.mistake("N and the entropy are missing: without them nobody can tell the bound")
-def totals_forgotten(k, d):
-    return k * (1 + d + d * (d + 1) // 2)
+@numbers_to_send.mistake("the entropy is missing: without it nobody can tell the bound")
+def entropy_forgotten(k, d):
+    return k * (1 + 2 * d)
 
 
 @numbers_to_send.mistake("the N_k are missing: a mean is a sum divided by a count")
 def counts_forgotten(k, d):
-    return k * (d + d * (d + 1) // 2) + 2
+    return 2 * k * d + 1
+
+
+@numbers_to_send.mistake("the Σ r x² are missing: the variances have to be learned as well")
+def squares_forgotten(k, d):
+    return k * (1 + d) + 1
+
+
+@numbers_to_send.mistake(
+    "this counts the free parameters; wanted are the sums that they are learned from, and H[q]"
+)
+def free_parameters(k, d):
+    return k - 1 + 2 * k * d
 
 
 merge_scatter = Exercise(
     "merge-scatter",
     chapter="11",
     hint=(
-        "Write Σ (x - m)(x - m)ᵀ about the common mean m, part by part; m lies between m₁ and m₂."
+        "Write Σ (x - m)(x - m)ᵀ about the common mean m, part by part; m lies between m₁ and m₂. "
+        "Where data lie near 10⁸, only differences of means keep their digits."
     ),
     praise="and no digits are lost, however far from zero the data lie",
 )
@@ -49,7 +77,9 @@ merge_scatter = Exercise(
 
 @merge_scatter.draw
 def two_parts(rng):
-    parts = [rng.normal(i, 1 + i, size=(n, 3)) for i, n in enumerate((40, 7))]
+    # In some draws the data lie so far from zero that Σ xxᵀ has lost the scatter.
+    far = rng.choice([0.0, 1e8])
+    parts = [far + rng.normal(i, 1 + i, size=(n, 3)) for i, n in enumerate((40, 7))]
     means = [x.mean(axis=0) for x in parts]
     scatters = [(x - m).T @ (x - m) for x, m in zip(parts, means, strict=True)]
     return len(parts[0]), means[0], scatters[0], len(parts[1]), means[1], scatters[1]
@@ -83,6 +113,16 @@ def no_weight(*parts):
     return merged(*parts, weight=1.0)
 
 
+@merge_scatter.mistake(
+    "right near zero, but where data lie near 10⁸ the sums Σ xxᵀ are near 10¹⁸, and subtracting "
+    "them loses every digit of the scatter: use the difference of the means"
+)
+def by_raw_sums(n1, mean1, scatter1, n2, mean2, scatter2):
+    mean = (n1 * mean1 + n2 * mean2) / (n1 + n2)
+    raw = scatter1 + n1 * np.outer(mean1, mean1) + scatter2 + n2 * np.outer(mean2, mean2)
+    return raw - (n1 + n2) * np.outer(mean, mean)
+
+
 online_step = Exercise(
     "online-step",
     chapter="11",
@@ -93,12 +133,8 @@ online_step = Exercise(
 
 @online_step.draw
 def average_and_batch(rng):
-    return (
-        rng.normal(size=5),
-        20 * rng.normal(size=5),
-        int(rng.integers(10, 40)),
-        int(rng.integers(2, 50)),
-    )
+    t = int(rng.choice([1, int(rng.integers(2, 50)), int(rng.integers(50, 1000))]))
+    return rng.normal(size=5), 20 * rng.normal(size=5), int(rng.integers(10, 40)), t
 
 
 @online_step.reference
@@ -122,7 +158,9 @@ def nothing_fades(average, batch_sum, n, t):
     return average + t**-0.6 * batch_sum / n
 
 
-@online_step.mistake("with ρ = 1/t nothing is forgotten, the bad start neither: ρ = t^-0.6")
+@online_step.mistake(
+    "ρ = 1/t gives the plain average, which forgets the start slowly; here ρ = t^-0.6"
+)
 def one_over_t(average, batch_sum, n, t):
     return (1 - 1 / t) * average + batch_sum / n / t
 
@@ -164,3 +202,94 @@ def sum_of_means(gradients, counts):
 )
 def sum_over_data(gradients, counts):
     return counts @ gradients
+
+
+best_number = Exercise(
+    "how-many-processes",
+    chapter="11",
+    hint="Work: the files of whoever has most, rounded up. Waiting: 2 (P - 1) trips. Try every P.",
+    praise="more is not faster: you weighed the work saved against the way round the ring",
+)
+
+
+@best_number.draw
+def rows_files_and_trips(rng):
+    """Draw again until the rivals, each right in some cases, choose other numbers.
+
+    In one draw of four two are best: a third would save less than the trips that it adds. In half
+    of the others all of the best number of processes have equally many files.
+    """
+    few, rivals = rng.random() < 0.25, [files_cut, in_a_tree, as_many_as_allowed]
+    rivals += [rounded_down] if rng.random() < 0.5 else []
+    while True:
+        files, most = int(rng.integers(20, 200)) * 12, int(10 ** rng.uniform(1, 3.5))
+        rows, v = float(round(10 ** rng.uniform(6, 10))), 1e6 * rng.uniform(1, 4)
+        trip = 0.15 * rows / v if few else 10 ** rng.uniform(-4, -2)
+        given = rows, files, v, float(trip), most
+        times = np.sort(an_iteration(np.arange(1, most + 1), *given[:4]))
+        chosen = {rival(*given) for rival in rivals}
+        if times[1] > 1.0001 * times[0] and (few or shortest(*given) not in chosen):
+            return given
+
+
+def an_iteration(P, rows, files, v, trip):
+    return np.ceil(files / P) * rows / files / v + 2 * (P - 1) * trip
+
+
+def fastest(time, most) -> int:
+    return int(time(np.arange(1, most + 1)).argmin()) + 1
+
+
+@best_number.reference
+def shortest(rows, files, v, trip, most):
+    return fastest(lambda P: an_iteration(P, rows, files, v, trip), most)
+
+
+@best_number.mistake(
+    "√(rows/(2 v trip)) is for files that can be cut; here whoever has one more is waited for: "
+    "round up"
+)
+def files_cut(rows, files, v, trip, most):
+    return fastest(lambda P: rows / (P * v) + 2 * (P - 1) * trip, most)
+
+
+@best_number.mistake(
+    "the number of files per process was rounded down: the iteration waits for whoever has most"
+)
+def rounded_down(rows, files, v, trip, most):
+    return fastest(lambda P: np.floor(files / P) * rows / files / v + 2 * (P - 1) * trip, most)
+
+
+@best_number.mistake("this is a tree's exchange; here the messages go round a ring, 2 (P - 1)")
+def in_a_tree(rows, files, v, trip, most):
+    def time(P):
+        return np.ceil(files / P) * rows / files / v + 2 * np.ceil(np.log2(P)) * trip
+
+    return fastest(time, most)
+
+
+@best_number.mistake("as many as there may be: the exchange takes longer with each process")
+def as_many_as_allowed(rows, files, v, trip, most):
+    return most
+
+
+@best_number.mistake(
+    "the exchange is missing: this is where more processes leave the work as it is"
+)
+def exchange_forgotten(rows, files, v, trip, most):
+    return fastest(lambda P: np.ceil(files / P), most)
+
+
+@best_number.mistake("once round for the sum and once more for the result: 2 (P - 1) messages")
+def once_round(rows, files, v, trip, most):
+    return shortest(rows, files, v, trip / 2, most)
+
+
+@best_number.mistake("this is the time of the iteration; wanted is the number of processes")
+def the_time(rows, files, v, trip, most):
+    return float(an_iteration(np.arange(1, most + 1), rows, files, v, trip).min())
+
+
+@best_number.mistake("one too few: numpy counts from 0, processes from 1")
+def counted_from_zero(rows, files, v, trip, most):
+    return shortest(rows, files, v, trip, most) - 1

@@ -75,7 +75,9 @@ def total(part):
 
     Every process calls it, and gets the same bits: `em.fit(model, shards, total=total)`. It is one
     all-reduce of the sums, of symmetric matrices the upper triangle; before it, rank 0 tells the
-    origins that it has taken its own about. Alone, it returns `part`. Raises `ProcessLost`.
+    origins that it has taken its own about. Between CPUs gloo passes the sums round a ring, with
+    2 (P - 1) messages one after the other: it takes longer the more processes there are. Alone, it
+    returns `part`. Raises `ProcessLost`.
     """
     if not isinstance(part, em.Stats | Moments):
         raise TypeError(f"part is {type(part).__name__}; wanted Stats or Moments")

@@ -134,7 +134,8 @@ def _log_sum_of_weights(vae: "VAE", x, n_samples: int, width: int, generator) ->
 def active_units(vae: "VAE", x, *, threshold: Amount = 0.01) -> Array:
     """Return which factors (K,) depend on the data: the variance of E_q[z_k | x_n] over n.
 
-    A factor below the threshold says the same of every datum: its posterior is the prior.
+    A factor below the threshold has the same mean for every datum. Where the bound is at its top
+    such a factor's q is the prior.
     Source: Burda, Grosse and Salakhutdinov 2016.
     """
     means = looking.each(vae, x, lambda batch: vae.encoder(batch).mean)
@@ -214,9 +215,10 @@ def gaps(
 ) -> Gaps:
     """Return ln p(x) by a grid, the bound of the best Gaussian q, and that of the network's q.
 
-    The best q, diagonal or with `full` covariance, is found for each datum by `steps` of Adam on
+    The best q, diagonal or with `full` covariance, is sought for each datum by `steps` of Adam on
     its own mean and Cholesky factor, from the network's q on; both bounds are then estimated from
-    the same noise. Data pass through in chunks.
+    the same noise. A search may end below the best, so the approximation gap is at most what is
+    returned, and the amortisation gap at least. Data pass through in chunks.
     Source: Cremer, Li and Duvenaud 2018, Inference suboptimality.
     """
     import torch
@@ -281,9 +283,12 @@ def _noise(s: int, x, k: int, generator) -> "torch.Tensor":
 
 
 class KLSplit(NamedTuple):
-    """Three parts, in nats, that sum to the mean divergence of q(z | x) from the prior."""
+    """Three parts, in nats, that sum to the mean divergence of q(z | x) from the prior.
 
-    mutual_information: float  # of datum and code
+    All are averages over q(x, z): a datum at random, and a draw of z from its q.
+    """
+
+    mutual_information: float  # of datum and code: at most ln N
     total_correlation: float  # of the codes with each other
     dimension_wise: float  # of each code's distribution from the prior
 

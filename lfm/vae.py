@@ -288,7 +288,7 @@ class VAE(TakesData):
         return self.beta * divergence - explained
 
     def log_prob(self, x, eps) -> Tensor:
-        """Return an estimate of ln p(x | θ) in nats (N,) from S weighted samples, eps (S, N, K).
+        """Return an estimate of ln p(x | θ) in nats (N,) from S independent samples, eps (S, N, K).
 
         Eq. importance-bound: ln (1/S) Σ_s p(x, z_s) / q(z_s | x), at most ln p(x) on average, and
         nearer the larger S. Source: Burda, Grosse and Salakhutdinov 2016.

@@ -15,7 +15,10 @@ importance_bound = Exercise(
 
 @importance_bound.draw
 def log_weights(rng):
-    return (rng.normal(-800, 2, size=(6, 4)),)
+    log_w = rng.normal(-800, 2, size=(6, 4))
+    log_w[:, 1] -= 2000  # a datum that is far less probable than the others
+    log_w[:, 2] = rng.normal(-5000, 800, size=6)  # weights that lie far apart
+    return (rng.permutation(log_w, axis=1),)
 
 
 @importance_bound.reference
@@ -38,6 +41,17 @@ def plain_exponentials(log_w):
     return np.log(np.exp(log_w).mean(axis=0))
 
 
+@importance_bound.mistake("one largest weight for all data: each datum needs its own")
+def one_maximum_for_all(log_w):
+    return log_w.max() + np.log(np.exp(log_w - log_w.max()).mean(axis=0))
+
+
+@importance_bound.mistake("take out the largest log weight, not the average one: exp overflows")
+def average_taken_out(log_w):
+    m = log_w.mean(axis=0)
+    return m + np.log(np.exp(log_w - m).mean(axis=0))
+
+
 @importance_bound.mistake("averaged over data; the samples are the rows")
 def mean_over_data(log_w):
     return logsumexp(log_w, axis=1) - np.log(log_w.shape[1])
@@ -53,8 +67,9 @@ product_gap = Exercise(
 
 @product_gap.draw
 def precision_matrix(rng):
-    a = rng.normal(size=(3, 3))
-    return (np.eye(3) + a.T @ a,)
+    size, scale = ((2, 1.0), (3, 1.0), (120, 1e4))[rng.integers(3)]  # the last overflows
+    a = rng.normal(size=(size, size)) / np.sqrt(size / 3)
+    return (scale * (np.eye(size) + a.T @ a),)
 
 
 @product_gap.reference
@@ -77,6 +92,11 @@ def gap_of_the_marginals(precision):
     return entropy_missing(np.linalg.inv(precision))
 
 
+@product_gap.mistake("the determinant of a large matrix is no float: ask for its logarithm")
+def log_of_the_determinant(precision):
+    return 0.5 * (np.log(np.diag(precision)).sum() - np.log(np.linalg.det(precision)))
+
+
 collapsed_columns = Exercise(
     "collapsed-columns",
     chapter="10",
@@ -87,7 +107,8 @@ collapsed_columns = Exercise(
 
 @collapsed_columns.draw
 def eigenvalues_and_noise(rng):
-    return np.sort(rng.exponential(1, size=6))[::-1], float(rng.uniform(0.3, 1.2))
+    lam = rng.exponential(1, size=6)  # in any order, some below the noise and some above
+    return lam, float(np.median(lam) * rng.uniform(0.9, 1.1))
 
 
 @collapsed_columns.reference
@@ -110,3 +131,111 @@ def negative_squares(lam, var):
 @collapsed_columns.mistake("σ² explains its share of each direction: subtract it")
 def noise_not_subtracted(lam, var):
     return np.where(lam > var, lam, 0.0)
+
+
+@collapsed_columns.mistake("a direction below σ² has no column; |λ - σ²| gives it one")
+def distances(lam, var):
+    return np.abs(lam - var)
+
+
+@collapsed_columns.mistake("the order has changed: column k belongs to direction k of `lam`")
+def sorted_columns(lam, var):
+    return np.sort(np.maximum(lam - var, 0.0))[::-1]
+
+
+refine_q = Exercise(
+    "refine-q",
+    chapter="10",
+    hint="With P = I + WᵀW/σ²: L is ln p(x) minus KL(q ‖ p(z | x)), and P is in all of it.",
+    praise="the family's gap stays where it is, and steps close the other",
+)
+
+
+@refine_q.draw
+def datum_and_start(rng):
+    k = int(rng.integers(2, 4))
+    W, mu, x = rng.normal(size=(5, k)), rng.normal(size=5), rng.normal(size=5)
+    var = float(rng.uniform(0.5, 2))
+    P = np.eye(k) + W.T @ W / var
+    log_s = rng.normal(-0.3, 0.3, size=k) - 0.5 * np.log(np.diag(P))
+    rate = float(rng.uniform(0.2, 0.5) / np.linalg.eigvalsh(P)[-1])
+    return x, W, mu, var, rng.normal(size=k), log_s, rate, int(rng.integers(4, 8))
+
+
+def _up(x, W, mu, var, m, log_s):
+    """Return the slopes of L in m and in ln s."""
+    curved = 1 + np.square(W).sum(axis=0) / var
+    return W.T @ (x - mu - W @ m) / var - m, 1 - curved * np.exp(2 * log_s)
+
+
+def _walk(x, W, mu, var, m, log_s, rate, steps, slopes=_up):
+    """Return both gaps along the way of other slopes."""
+    P = np.eye(W.shape[1]) + W.T @ W / var
+    best, log_det = np.linalg.solve(P, W.T @ (x - mu) / var), np.linalg.slogdet(P)[1]
+    family = 0.5 * (np.log(np.diag(P)).sum() - log_det)
+    rows = []
+    for _ in range(steps + 1):
+        off = m - best
+        divergence = np.diag(P) @ np.exp(2 * log_s) + off @ P @ off - len(m)
+        total = 0.5 * (divergence - log_det) - log_s.sum()
+        rows.append((family, total - family))
+        in_m, in_log_s = slopes(x, W, mu, var, m, log_s)
+        m, log_s = m + rate * in_m, log_s + rate * in_log_s
+    return np.array(rows)
+
+
+@refine_q.reference
+def gaps_along_the_way(x, W, mu, var, m, log_s, rate, steps):
+    return _walk(x, W, mu, var, m, log_s, rate, steps)
+
+
+@refine_q.mistake("column 1 holds the whole gap: take the family's part away from it")
+def whole_gap(x, W, mu, var, m, log_s, rate, steps):
+    found = _walk(x, W, mu, var, m, log_s, rate, steps)
+    return np.stack([found[:, 0], found.sum(axis=1)], axis=1)
+
+
+@refine_q.mistake("these steps lead down: the second gap grows")
+def down(x, W, mu, var, m, log_s, rate, steps):
+    return _walk(x, W, mu, var, m, log_s, -rate, steps)
+
+
+@refine_q.mistake("this is the slope in s; in ln s it is s times that, by the chain rule")
+def slope_in_s(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m, in_log_s * np.exp(-at[-1])
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("m lacks the pull of the prior, which is -m")
+def no_prior_in_m(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m + at[-2], in_log_s
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("s is in E‖x - Wz - μ‖² too, as Σ s_k² ‖w_k‖²: its slope lacks that")
+def decoder_without_s(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        return _up(*at)[0], 1 - np.exp(2 * at[-1])
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("`log_s` holds ln s of the standard deviation s; you took it for ln s²")
+def log_variance(x, W, mu, var, m, log_s, rate, steps):
+    return _walk(x, W, mu, var, m, log_s / 2, rate, steps)
+
+
+@refine_q.mistake("the best product has the variances 1/P_kk, not the exact marginal ones")
+def best_of_the_marginals(x, W, mu, var, m, log_s, rate, steps):
+    found = _walk(x, W, mu, var, m, log_s, rate, steps)
+    P = np.eye(W.shape[1]) + W.T @ W / var
+    marginal = np.diag(np.linalg.inv(P))
+    log_det = np.linalg.slogdet(P)[1]
+    family = 0.5 * (np.diag(P) @ marginal - len(P) - np.log(marginal).sum() - log_det)
+    return np.stack([np.full(len(found), family), found.sum(axis=1) - family], axis=1)

@@ -119,7 +119,7 @@ def test_one_key_reaches_every_fragment_and_every_slide(deck):
     for _ in range(steps):
         seen |= set(
             deck.evaluate("""() => [...document.querySelectorAll('.fragment')]
-            .map((e, i) => [e, i]).filter(([e]) => e.closest('section.present')
+            .map((e, i) => [e, i]).filter(([e]) => e.matches('section.present .visible')
               && getComputedStyle(e).visibility == 'visible').map(([, i]) => i)""")
         )
         deck.keyboard.press("ArrowRight")
@@ -130,7 +130,7 @@ def test_one_key_reaches_every_fragment_and_every_slide(deck):
 
 
 def test_a_slider_moves_by_key_and_gives_the_keys_back(deck):
-    boxes = deck.locator(".explorable")
+    boxes = deck.locator("figure.explorable")
     for i in range(boxes.count()):
         box = boxes.nth(i)
         box.evaluate("e => Reveal.slide(Reveal.getIndices(e.closest('section')).h)")

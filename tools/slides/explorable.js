@@ -1,5 +1,5 @@
 // A slider shows one of its frames, and the words of this frame below it.
-for (const box of document.querySelectorAll(".explorable")) {
+for (const box of document.querySelectorAll("figure.explorable")) {
   const [range, words] = [box.querySelector("input"), box.querySelector("figcaption")];
   const frames = [...box.querySelectorAll("img")];
   range.addEventListener("input", () => {

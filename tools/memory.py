@@ -19,7 +19,7 @@ LIMIT = 2000  # MB: what Binder has
 HEAD = f"""# Memory
 
 The highest memory of each chapter's kernel, with all that it starts, in MB (10⁶ bytes): measured
-by `python -m tools.memory`. JupyterLab itself takes about 150 MB more. Binder stops a session that
+by `python -m tools.memory`. JupyterLab takes about 90 MB more. Binder stops a session that
 takes more than {LIMIT} MB.
 
 | chapter | MB |

@@ -10,7 +10,7 @@ def what_an_iteration_costs(rng) -> Numbers | None:
     K, D, doublings = (
         int(rng.choice(some)) for some in ([4, 8, 16, 32], range(3, 13), range(2, 6))
     )
-    N, P = float(pick(rng, 20, 400, 20)), 2**doublings  # millions of data
+    N, P = float(pick(rng, 2, 40, 2)), 2**doublings  # millions of data
     v, band, trip = (float(rng.choice(some)) for some in ([100, 200, 400], [1, 10, 20], [1, 2, 5]))
     numbers = upper_triangles(K, D)
     sending = 2 * 8 * numbers / (band * 1e6) * 1000  # milliseconds

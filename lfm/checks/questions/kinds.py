@@ -121,7 +121,7 @@ def _derivation(words: dict, variant: dict, numbers: Numbers, fill) -> tuple[str
     lines = [f"{i}. ({points}) {line}" for i, (points, line) in enumerate(scheme, 1)]
     listed = "\n".join(["**Scheme**, with the points of each line:\n", *lines])
     total = sum(points for points, _ in scheme)
-    return fill(words.get("text", "")), [Part(f"Derive: {fill(variant['derive'])}", listed, total)]
+    return fill(words.get("text", "")), [Part(f"Derive {fill(variant['derive'])}", listed, total)]
 
 
 def _mistake(words: dict, variant: dict, numbers: Numbers, fill) -> tuple[str, list[Part]]:

@@ -236,6 +236,28 @@ def divided_by_one_less(x, r):
 
 
 @learn_covariances.mistake(
+    "divided by N_k or by 1, whichever is more; N_k may be less than 1, and is divided by all the"
+    " same"
+)
+def divided_by_one_at_least(x, r):
+    return covariances(x, r, by=np.maximum(r.sum(axis=0), 1))
+
+
+@learn_covariances.mistake("each datum counts r_nk times, not r_nk squared times")
+def squared_weights(x, r):
+    mu = (r.T @ x) / r.sum(axis=0)[:, None]
+    y = x[:, None, :] - mu
+    return np.einsum("nk,nki,nkj->kij", r**2, y, y) / r.sum(axis=0)[:, None, None]
+
+
+@learn_covariances.mistake(
+    "np.cov with aweights corrects its divisor; maximum likelihood divides by N_k: ddof=0"
+)
+def cov_of_numpy(x, r):
+    return np.array([np.cov(x.T, aweights=weights) for weights in r.T])
+
+
+@learn_covariances.mistake(
     "the scatter is taken about the mean of all data; each component has its own"
 )
 def about_the_common_mean(x, r):
@@ -331,6 +353,23 @@ def data_forgotten(S, n, dof, Psi):
     return Psi / (dof + len(S) + 1)
 
 
+@map_covariance.mistake(
+    "this is maximum likelihood, or the prior's mode where n is 0; one formula adds both"
+)
+def prior_only_without_data(S, n, dof, Psi):
+    return S / n if n else Psi / (dof + len(S) + 1)
+
+
+@map_covariance.mistake("the 1 of the density's exponent is missing below: it is ν + D + 1")
+def one_forgotten(S, n, dof, Psi):
+    return (S + Psi) / (n + dof + len(S))
+
+
+@map_covariance.mistake("the D of the density's exponent is missing below: it is ν + D + 1")
+def dimension_forgotten(S, n, dof, Psi):
+    return (S + Psi) / (n + dof + 1)
+
+
 @map_covariance.mistake("the D + 1 of the density's exponent is missing below")
 def exponent_forgotten(S, n, dof, Psi):
     return (S + Psi) / (n + dof)
@@ -347,17 +386,29 @@ def mean_of_the_posterior(S, n, dof, Psi):
 k_means_centres = Exercise(
     "k-means-centres",
     chapter="03",
-    hint="Assign each datum to its nearest centre, take means, and go on until no centre moves.",
+    hint="Assign each datum to its nearest centre, take means, and go on until another round would not"
+    " move a centre, however many rounds it takes.",
     praise="EM without uncertainty and without shapes, and you wrote its loop",
 )
+
+
+def one_by_one(n, rng):
+    """Return data on a line and two centres between which one datum a round changes hands."""
+    x, left, border = [0.0], 0.0, 0.4  # the sum of the data to the left, and where it ends
+    while (rest := n - len(x)) > 10:
+        before, border = border, (left / len(x) + (n - 1 - left) / rest) / 2  # the sum of all: n-1
+        x.append((before + border) / 2)  # beyond the border of the last round, within this one's
+        left += x[-1]
+    x = np.append(x, np.full(rest, (n - 1 - left) / rest))
+    x = (x - x.mean())[:, None]
+    return rng.permutation(x), np.array([x[:5].mean(axis=0), x[5:].mean(axis=0)])
 
 
 @k_means_centres.draw
 def clumps_and_centres(rng):
     k, d = int(rng.integers(3, 7)), int(rng.integers(1, 4))
-    if rng.random() < 0.4:  # all centres start at one end of a line: some 300 rounds
-        x = np.arange(700.0)[:, None] + rng.uniform(-0.1, 0.1, size=(700, 1))
-        return x, x[:20].copy()
+    if rng.random() < 0.4:
+        return one_by_one(800, rng)
     x = rng.uniform(0, 9, size=(300, d))  # no clumps, so that it takes many rounds
     centres = x[rng.choice(300, size=k, replace=False)]
     if rng.integers(2):
@@ -365,16 +416,18 @@ def clumps_and_centres(rng):
     return x, centres
 
 
-def rounds(x, centres, most=1000, empty=None, wrong_way=1.0):
+def rounds(x, centres, most=10_000, empty=None, wrong_way=1.0, slow=0.0, level=None):
+    last = np.inf
     for _ in range(most):
         squares = ((x[:, None] - centres) ** 2).sum(axis=-1)  # (N, K)
         r = np.eye(len(centres))[(wrong_way * squares).argmin(axis=1)]
         n_k = r.sum(axis=0)[:, None]
         stay = centres if empty is None else np.full_like(centres, empty)
         new = np.where(n_k > 0, (r.T @ x) / np.maximum(n_k, 1), stay)
-        if np.array_equal(new, centres):
+        total = squares.min(axis=1).sum()
+        if np.abs(new - centres).max() <= slow or (level and last - total <= level * total):
             break
-        centres = new
+        centres, last = new, total
     return centres
 
 
@@ -433,7 +486,21 @@ def centres_as_they_came(x, centres):
     return centres
 
 
-for word, n_rounds in {"ten": 10, "fifty": 50, "a hundred": 100}.items():
+@k_means_centres.mistake(
+    "you stop while centres still move a little; go on until another round moves none"
+)
+def stopped_when_slow(x, centres):
+    return rounds(x, centres, slow=1e-3)
+
+
+@k_means_centres.mistake(
+    "you stop when the sum of squares falls slowly; go on until another round moves no centre"
+)
+def stopped_when_level(x, centres):
+    return rounds(x, centres, level=1e-4)
+
+
+for word, n_rounds in {"ten": 10, "fifty": 50, "a hundred": 100, "five hundred": 500}.items():
 
     @k_means_centres.mistake(
         f"{word} rounds are not enough on every draw: do not count, but ask whether the centres "

@@ -386,8 +386,8 @@ def mean_of_the_posterior(S, n, dof, Psi):
 k_means_centres = Exercise(
     "k-means-centres",
     chapter="03",
-    hint="Assign each datum to its nearest centre, take means, and go on until another round would not"
-    " move a centre, however many rounds it takes.",
+    hint="Assign each datum to its nearest centre, take means, and go on until another round would"
+    " not move a centre, however many rounds it takes.",
     praise="EM without uncertainty and without shapes, and you wrote its loop",
 )
 

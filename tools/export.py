@@ -3,8 +3,8 @@
 - `build/export/moodle.xml`: Moodle's question bank, a category for each chapter.
 - `build/export/qti.zip`: the same as a package of items in QTI 2.1, which others read.
 
-Each exam question comes with the numbers of several seeds, to be drawn from. Formulas stay LaTeX,
-between \\( and \\), which MathJax sets in either system. `--seeds 1 2 3` chooses the seeds.
+Each exam question without a figure comes with the numbers and words of several seeds. Formulas stay
+LaTeX, between \\( and \\), which MathJax sets in either system. `--seeds 1 2 3` chooses the seeds.
 """
 
 import argparse
@@ -16,13 +16,13 @@ from xml.etree import ElementTree as ET
 import mistune
 
 from lfm.checks import exams, quiz
+from lfm.checks.questions.kinds import Part, Posed, written
 from tools import course
 
 OUT = course.BUILD / "export"
 SEEDS = (1, 2, 3)
 # A last digit that is off by one costs nothing, as every exam says; what is whole has to be right.
 OFF_BY_ONE = "0.0011"
-POINTS = 2  # for each number, and for the answer in words
 QTI = "http://www.imsglobal.org/xsd/imsqti_v2p1"
 PACKAGE = "http://www.imsglobal.org/xsd/imscp_v1p1"
 
@@ -56,12 +56,21 @@ def tolerance(value: float) -> str:
     return "0" if isinstance(value, int) else OFF_BY_ONE
 
 
-def posed(chapter: str, seeds) -> Iterator[tuple[str, exams.Posed]]:
-    """Yield (name, question) of the exam questions of a chapter, with the numbers of each seed."""
+def posed(chapter: str, seeds) -> Iterator[tuple[str, Posed]]:
+    """Yield (name, question) of the exam questions of a chapter, with the numbers of each seed.
+
+    Those with a figure are left out: a learning system wants its pictures in ways of its own.
+    """
     for template in exams.templates():
-        if template.chapter == chapter:
+        if template.chapter == chapter and template.kind != "figure":
             for seed in seeds:
                 yield f"{template.name}-{seed}", template.pose(seed)
+
+
+def asked(p: Posed) -> tuple[list[tuple[Part, float | str]], tuple[Part, ...]]:
+    """Return the parts that want a value, each with its value, and those answered in words."""
+    n = len(p.values)
+    return list(zip(p.parts, p.values, strict=False)), p.parts[n:]
 
 
 def quizzes(chapter: str) -> list[quiz.Quiz]:
@@ -105,21 +114,29 @@ def moodle_quiz(q: quiz.Quiz) -> ET.Element:
     return question("multichoice", q.name, html(q.question), *parts, *answers)
 
 
-def moodle_exam(name: str, p: exams.Posed) -> list[ET.Element]:
-    """Return an exam question as two of Moodle's: the numbers, and the answer in words."""
-    fields = [
-        f"{item} {{{POINTS}:NUMERICAL:={exams.written(ask.value)}:{tolerance(ask.value)}}}"
-        for item, ask in zip(p.items(), p.asks, strict=True)
-    ]
-    numbers = html("\n".join([p.text, "", *fields]))
-    facts = {"defaultgrade": POINTS, "responseformat": "editor", "responserequired": 1}
-    facts |= {"responsefieldlines": 5, "attachments": 0}
-    parts = [tag(key, str(value)) for key, value in facts.items()]
-    words = [*parts, text("graderinfo", html(p.because))]
-    return [
-        question("cloze", name, numbers, text("generalfeedback", html(p.working))),
-        question("essay", f"{name}-words", html(f"{p.text}\n\n{p.why}"), *words),
-    ]
+def moodle_exam(name: str, p: Posed) -> list[ET.Element]:
+    """Return an exam question as Moodle's: its numbers, and what is answered in words."""
+    numbers, words = asked(p)
+    found = []
+    if numbers:
+        fields = [f"- {part.asked} {{{part.points}:{blank(value)}}}" for part, value in numbers]
+        content = html("\n".join([p.text, "", *fields]))
+        found.append(question("cloze", name, content, text("generalfeedback", html(p.working))))
+    facts = {"responseformat": "editor", "responserequired": 1, "responsefieldlines": 5}
+    for part in words:
+        given = {"defaultgrade": part.points, "attachments": 0} | facts
+        parts = [tag(key, str(value)) for key, value in given.items()]
+        content = html("\n\n".join(filter(None, [p.text, part.asked])))
+        parts.append(text("graderinfo", html(part.answer)))
+        found.append(question("essay", f"{name}-words", content, *parts))
+    return found
+
+
+def blank(value: float | str) -> str:
+    """Return what Moodle wants to know of a blank: the answer, and how near it must be."""
+    if isinstance(value, str):
+        return f"SHORTANSWER:={value}"
+    return f"NUMERICAL:={written(value)}:{tolerance(value)}"
 
 
 def moodle(seeds=SEEDS) -> ET.Element:
@@ -192,23 +209,32 @@ def qti_quiz(q: quiz.Quiz) -> ET.Element:
     return item(q.name, responses, body, [points(right, 1), chosen], *replies)
 
 
-def qti_exam(name: str, p: exams.Posed) -> ET.Element:
-    """Return an exam question as an item: numbers to fill in, and an answer in words."""
-    body, responses, processing = [block(p.text)], [], []
-    for letter, line, ask in zip("ABCDEF", p.items(), p.asks, strict=False):
-        value = exams.written(ask.value)
-        entry = block(line.removeprefix("- "))
+def qti_exam(name: str, p: Posed) -> ET.Element:
+    """Return an exam question as an item: numbers to fill in, and answers in words."""
+    body, responses, processing = [block(p.text)] if p.text else [], [], []
+    numbers, words = asked(p)
+    for letter, (part, value) in zip("ABCDEF", numbers, strict=False):
+        entry = block(part.asked)
         entry.append(tag("p", tag("textEntryInteraction", responseIdentifier=letter)))
         body.append(entry)
-        responses.append(declared(letter, "float", value))
-        near = {"toleranceMode": "absolute", "tolerance": f"{tolerance(ask.value)} " * 2}
-        near["tolerance"] = near["tolerance"].strip()
-        given = [tag("variable", identifier=letter), tag("correct", identifier=letter)]
-        processing.append(points(tag("equal", *given, **near), POINTS))
-    words = tag("extendedTextInteraction", responseIdentifier="WORDS", expectedLines=5)
-    key = tag("rubricBlock", block(p.because), block(p.working), view="scorer")
-    responses.append(declared("WORDS", "string"))
-    return item(name, responses, [*body, block(p.why), words, key], processing)
+        kind = "string" if isinstance(value, str) else "float"
+        responses.append(declared(letter, kind, written(value)))
+        processing.append(points(compared(letter, value), part.points))
+    for part in words:
+        answer = tag("extendedTextInteraction", responseIdentifier="WORDS", expectedLines=5)
+        key = block("\n\n".join(filter(None, [part.answer, p.working])))
+        body += [block(part.asked), answer, tag("rubricBlock", key, view="scorer")]
+        responses.append(declared("WORDS", "string"))
+    return item(name, responses, body, processing)
+
+
+def compared(letter: str, value: float | str) -> ET.Element:
+    """Return the condition that an answer is right."""
+    given = [tag("variable", identifier=letter), tag("correct", identifier=letter)]
+    if isinstance(value, str):
+        return tag("match", *given)
+    near = {"toleranceMode": "absolute", "tolerance": " ".join([tolerance(value)] * 2)}
+    return tag("equal", *given, **near)
 
 
 def qti(seeds=SEEDS) -> dict[str, ET.Element]:

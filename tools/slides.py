@@ -258,7 +258,7 @@ def lay_out() -> None:
 
 def main(only: list[str]) -> None:
     """Write build/slides."""
-    if not (only and OUT.exists()):
+    if not (only and (OUT / "mathjax").exists()):  # what is copied last
         lay_out()
     for name in ("slides.css", "explorable.js"):
         shutil.copy(HERE / name, OUT)

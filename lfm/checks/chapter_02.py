@@ -69,7 +69,7 @@ def ratio_of_densities(x, theta):
 
 
 @inference_step.mistake(
-    "right near the bells, but where both densities underflow this takes r for 0, and it may be 1: "
+    "right near the bells, but where both densities round to 0 this makes r 0; it may be 1: "
     "start from the log odds"
 )
 def ratio_or_zero(x, theta):
@@ -124,7 +124,8 @@ learning_step = Exercise(
 def data_and_responsibilities(rng):
     x = bells(rng)[0]
     x = x[:1] if rng.integers(4) == 0 else x  # a single datum
-    return x, rng.uniform(0, 1, len(x)) * (1.0, 1e-6)[rng.integers(2)]  # or hardly a claim
+    scale = (1e-2, 1e-30, 1.0, 1.0)[rng.integers(4)]  # or hardly a claim
+    return x, rng.uniform(0, 1, len(x)) * scale
 
 
 @learning_step.reference
@@ -184,7 +185,13 @@ loop_of_bells = Exercise(
     praise="20 iterations of your own loop, and every half-step goes up",
 )
 
-loop_of_bells.draw(bells)
+
+@loop_of_bells.draw
+def bells_or_hardly_a_claim(rng):
+    found = bells(rng)
+    if rng.integers(2):
+        return found
+    return rng.standard_normal(20), float(rng.uniform(12, 13))  # every r is tiny in the first row
 
 
 @loop_of_bells.reference
@@ -272,7 +279,7 @@ def trace_by_densities(x, theta):
 
 
 @loop_of_bells.mistake(
-    "far from both bells r is 0/0, and taking it for 0 loses a datum whose r is 1: compute r from "
+    "far from both bells r is 0/0, and setting it to 0 loses a datum whose r is 1: compute r from "
     "the log odds"
 )
 def trace_by_densities_or_zero(x, theta):
@@ -302,6 +309,39 @@ def loop_divided_by_n(x, theta):
     return _trace(x, theta, total=lambda r: len(r))
 
 
+@loop_of_bells.mistake("the row is that after learning; the first row holds the θ that was given")
+def bells_row_too_late(x, theta):
+    return _trace(x, theta, n=ITERATIONS + 1)[1:]
+
+
+@loop_of_bells.mistake("both columns of L are at the old θ; the last has the new θ and the same q")
+def both_columns_at_the_old(x, theta):
+    return _trace(x, theta)[:, [0, 1, 1]]
+
+
+@loop_of_bells.mistake("ln ½ - ½ ln 2π is counted once; it belongs to each of the N data")
+def constants_once(x, theta):
+    once = (len(x) - 1) * (np.log(2) + 0.5 * np.log(2 * np.pi))
+    return _trace(x, theta) + once * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake("-½ ln 2π is counted once; it belongs to each of the N data")
+def gaussian_constant_once(x, theta):
+    return _trace(x, theta) + (len(x) - 1) * 0.5 * np.log(2 * np.pi) * np.array([0, 1, 1])
+
+
+@loop_of_bells.mistake(
+    "each r is kept away from 0 and 1; where all r are tiny, this moves θ to the mean of all data"
+)
+def r_clipped(x, theta):
+    return _trace(x, theta, infer=lambda x, t: np.clip(responsibility(x, t), 1e-12, 1 - 1e-12))
+
+
+@loop_of_bells.mistake("something is added to Σ r; where all r are tiny, this moves θ to 0")
+def loop_sum_padded(x, theta):
+    return _trace(x, theta, total=lambda r: r.sum() + 1e-12)
+
+
 @loop_of_bells.mistake("L is the mean over the data; wanted is the sum")
 def bound_per_datum(x, theta):
     return _trace(x, theta) / [1, len(x), len(x)]
@@ -311,6 +351,7 @@ def _trace(
     x,
     theta,
     *,
+    n=ITERATIONS,
     late=False,
     renew=True,
     entropy=1.0,
@@ -322,7 +363,7 @@ def _trace(
 ) -> np.ndarray:
     """Return rows of θ, L after inference and L after learning; the options are mistakes."""
     rows, r = [], infer(x, theta)
-    for _ in range(ITERATIONS):
+    for _ in range(n):
         r = infer(x, theta) if renew else r
         h = -entropy * (product(r, r) + other * product(1 - r, 1 - r)).sum()
         new = (r * x).sum() / total(r)

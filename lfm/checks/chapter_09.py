@@ -61,7 +61,7 @@ information_gap = Exercise(
     "information-gap",
     chapter="09",
     hint="For each factor (column): best less second best, over its entropy; then the mean.",
-    praise="an index error here has been published more than once",
+    praise="one axis or the other: a wrong one gives no error, only another number",
 )
 
 
@@ -178,18 +178,22 @@ which_model = Exercise(
 
 @which_model.draw
 def models(rng):
-    """Five traps and the answer, at 0.8 or just above, and never model 0 or 1."""
+    """Eight traps and the answer, at 0.8 or above others, and never model 0 or 1."""
     entropy = rng.permutation([0.5, 1.0, 2.0, 4.0]) * rng.uniform(0.95, 1.05)
-    information, rows = rng.uniform(0, 0.02, size=(6, 5, 4)), np.arange(4)
-    for model, gap in ((0, 0.35), (1, 0.9), (4, 0.3), (5, 0.05)):
+    information, rows = rng.uniform(0, 0.02, size=(9, 5, 4)), np.arange(4)
+    for model, gap in ((0, 0.35), (1, 0.9), (4, 0.3), (5, 0.05), (7, 0.42)):
         information[model, rng.permutation(5)[:4], rows] = gap * entropy
-    largest = entropy.argmax()
-    information[2, 0, largest] = 0.98 * entropy[largest]  # one gap, of many nats
+    largest, smallest = entropy.argmax(), entropy.argmin()
+    information[2, 0, largest] = 0.8 * entropy[largest]  # one gap, of many nats
     information[3, :, largest] += 0.9 * entropy[largest]  # all codes say the same
-    informative = np.array([rng.choice([0.8, 0.81]), 0.5, 0.9, 0.85, 0.82, 0.97])
-    order = rng.permutation(6)
+    information[6, :2] = 0.95 * entropy  # two codes share every factor
+    information[7, :, largest] = 0.0  # three large gaps and none
+    information[8, 0, smallest] = 0.98 * entropy[smallest]  # one gap, the largest of all
+    answer = rng.choice([0.8, 0.86])
+    informative = np.array([answer, 0.5, 0.9, 0.85, 0.82, 0.97, 0.88, 0.84, 0.83])
+    order = rng.permutation(9)
     while np.flatnonzero(order == 0)[0] < 2:
-        order = rng.permutation(6)
+        order = rng.permutation(9)
     return information[order], entropy, informative[order]
 
 
@@ -231,3 +235,15 @@ def ranked_over_the_factors(information, entropy, informative):
 @which_model.mistake("at least 0.8: a model with exactly 0.8 may be taken")
 def more_than(information, entropy, informative):
     return chosen(gaps_of(information, entropy), informative > 0.8)
+
+
+@which_model.mistake("best less second best: in this model two codes share every factor")
+def best_alone(information, entropy, informative):
+    return chosen((information.max(axis=1) / entropy).mean(axis=1), informative >= 0.8)
+
+
+@which_model.mistake("the mean of the gaps over all factors: in this model one factor has no gap")
+def middle_gap(information, entropy, informative):
+    ranked = np.sort(information, axis=1)
+    gaps = np.median((ranked[:, -1] - ranked[:, -2]) / entropy, axis=1)
+    return chosen(gaps, informative >= 0.8)

@@ -445,7 +445,7 @@ def one_round(x, centres):
     "a centre without data became 0/0; where no datum is assigned, the centre stays where it is"
 )
 def empty_is_nan(x, centres):
-    return rounds(x, centres, empty=np.nan)
+    return rounds(x, centres, most=1000, empty=np.nan)
 
 
 @k_means_centres.mistake(

@@ -204,7 +204,7 @@ def sum_over_data(gradients, counts):
     return counts @ gradients
 
 
-best_number = Exercise(
+how_many_processes = Exercise(
     "how-many-processes",
     chapter="11",
     hint="Work: the files of whoever has most, rounded up. Waiting: 2 (P - 1) trips. Try every P.",
@@ -212,7 +212,7 @@ best_number = Exercise(
 )
 
 
-@best_number.draw
+@how_many_processes.draw
 def rows_files_and_trips(rng):
     """Draw again until the rivals, each right in some cases, choose other numbers.
 
@@ -240,12 +240,12 @@ def fastest(time, most) -> int:
     return int(time(np.arange(1, most + 1)).argmin()) + 1
 
 
-@best_number.reference
+@how_many_processes.reference
 def shortest(rows, files, v, trip, most):
     return fastest(lambda P: an_iteration(P, rows, files, v, trip), most)
 
 
-@best_number.mistake(
+@how_many_processes.mistake(
     "√(rows/(2 v trip)) is for files that can be cut; here whoever has one more is waited for: "
     "round up"
 )
@@ -253,14 +253,16 @@ def files_cut(rows, files, v, trip, most):
     return fastest(lambda P: rows / (P * v) + 2 * (P - 1) * trip, most)
 
 
-@best_number.mistake(
+@how_many_processes.mistake(
     "the number of files per process was rounded down: the iteration waits for whoever has most"
 )
 def rounded_down(rows, files, v, trip, most):
     return fastest(lambda P: np.floor(files / P) * rows / files / v + 2 * (P - 1) * trip, most)
 
 
-@best_number.mistake("this is a tree's exchange; here the messages go round a ring, 2 (P - 1)")
+@how_many_processes.mistake(
+    "this is a tree's exchange; here the messages go round a ring, 2 (P - 1)"
+)
 def in_a_tree(rows, files, v, trip, most):
     def time(P):
         return np.ceil(files / P) * rows / files / v + 2 * np.ceil(np.log2(P)) * trip
@@ -268,28 +270,30 @@ def in_a_tree(rows, files, v, trip, most):
     return fastest(time, most)
 
 
-@best_number.mistake("as many as there may be: the exchange takes longer with each process")
+@how_many_processes.mistake("as many as there may be: the exchange takes longer with each process")
 def as_many_as_allowed(rows, files, v, trip, most):
     return most
 
 
-@best_number.mistake(
+@how_many_processes.mistake(
     "the exchange is missing: this is where more processes leave the work as it is"
 )
 def exchange_forgotten(rows, files, v, trip, most):
     return fastest(lambda P: np.ceil(files / P), most)
 
 
-@best_number.mistake("once round for the sum and once more for the result: 2 (P - 1) messages")
+@how_many_processes.mistake(
+    "once round for the sum and once more for the result: 2 (P - 1) messages"
+)
 def once_round(rows, files, v, trip, most):
     return shortest(rows, files, v, trip / 2, most)
 
 
-@best_number.mistake("this is the time of the iteration; wanted is the number of processes")
+@how_many_processes.mistake("this is the time of the iteration; wanted is the number of processes")
 def the_time(rows, files, v, trip, most):
     return float(an_iteration(np.arange(1, most + 1), rows, files, v, trip).min())
 
 
-@best_number.mistake("one too few: numpy counts from 0, processes from 1")
+@how_many_processes.mistake("one too few: numpy counts from 0, processes from 1")
 def counted_from_zero(rows, files, v, trip, most):
     return shortest(rows, files, v, trip, most) - 1

@@ -88,11 +88,16 @@ def show(fig: Figure, *, alt: str, name: str = "") -> Picture:
         raise ValueError(f"name is {name!r}; wanted lower-case words joined by -, as two-bells")
     if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
+    picture = png(fig)
+    return Picture(picture, alt.rstrip("."), describe(fig))
+
+
+def png(fig: Figure, dpi: float | str = "figure") -> bytes:
+    """Return the figure as a PNG of `dpi` dots an inch, or of its own resolution; closes it."""
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", metadata={"Software": None})
-    details = describe(fig)
+    fig.savefig(buffer, format="png", dpi=dpi, metadata={"Software": None})
     plt.close(fig)
-    return Picture(buffer.getvalue(), alt.rstrip("."), details)
+    return buffer.getvalue()
 
 
 def describe(fig: Figure) -> str:

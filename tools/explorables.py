@@ -7,13 +7,11 @@ moves.
 
 import functools
 import html as escaped
-import io
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from lfm import em, figures
@@ -44,14 +42,6 @@ def explorable(name: str, counts: str, below: str):
         return frames
 
     return register
-
-
-def png(fig) -> bytes:
-    """Return a figure as PNG, and close it. Its type is as large as a slide's."""
-    buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    plt.close(fig)
-    return buffer.getvalue()
 
 
 def write(made: Explorable, folder: Path) -> None:
@@ -109,4 +99,4 @@ def _half_step(theta, log_lik, x, steps, i: int) -> tuple[bytes, str]:
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=TYPE)
     for text in (ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()):
         text.set_fontsize(TYPE)
-    return png(fig), f"{words}. L = {step.bound:.1f}, ln p = {log_p:.1f} nats."
+    return figures.png(fig, DPI), f"{words}. L = {step.bound:.1f}, ln p = {log_p:.1f} nats."

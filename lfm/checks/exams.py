@@ -19,13 +19,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lfm.checks.questions import Numbers, drawing, kinds
+from lfm import figures
+from lfm.checks.questions import Numbers, kinds
 from lfm.checks.questions.kinds import VARIANTS, Posed, written
 from lfm.engine import validate
 
 FOLDER = Path(__file__).parent / "questions"
 NUMBER = r"\d+(?:\.\d+)?"
 DRAWS = 1000
+PRINT = 200  # dots an inch of a figure on paper
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def exam(seed: int, chapters: Sequence[str] | None, questions: int | None) -> Ex
     chosen = _choose(np.random.default_rng([seed, 0]), chapters, questions)
     posed = [(t, t.pose(seed)) for t in chosen]
     pictures = {
-        _file(seed, i): drawing.png(p.picture()) for i, (_, p) in enumerate(posed, 1) if p.picture
+        _file(seed, i): figures.png(p.picture(), PRINT)
+        for i, (_, p) in enumerate(posed, 1)
+        if p.picture
     }
     return Exam(_paper(seed, posed), _key(seed, posed), pictures)
 

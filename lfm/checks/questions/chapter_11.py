@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lfm.checks.chapter_11 import merged, upper_triangles
+from lfm.checks.chapter_11 import as_in_the_chapter, merged
 from lfm.checks.questions.drawing import Numbers, pick
 
 
@@ -12,7 +12,7 @@ def what_an_iteration_costs(rng) -> Numbers | None:
     )
     N, P = float(pick(rng, 2, 40, 2)), 2**doublings  # millions of data
     v, band, trip = (float(rng.choice(some)) for some in ([100, 200, 400], [1, 10, 20], [1, 2, 5]))
-    numbers = upper_triangles(K, D) + 1  # and the number of data
+    numbers = as_in_the_chapter(K, D)
     sending = 2 * 8 * numbers / (band * 1e6) * 1000  # milliseconds
     exchange, work = sending + doublings * trip, N * 1e6 / (P * v * 1e3)
     if sending < 0.1:

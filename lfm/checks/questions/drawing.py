@@ -1,6 +1,5 @@
-"""What questions draw: small numbers without rounding noise, and pictures to be printed."""
+"""What questions draw: small numbers without rounding noise."""
 
-import io
 from collections.abc import Callable
 
 import numpy as np
@@ -29,13 +28,3 @@ def pick(rng, low: float, high: float, step: float, size=None):
     """Return multiples of a step, from low to high, free of rounding noise."""
     steps = rng.integers(round(low / step), round(high / step) + 1, size=size)
     return np.round(steps * step, 6)
-
-
-def png(figure) -> bytes:
-    """Return a figure as a PNG, fine enough for print; closes it."""
-    from matplotlib import pyplot as plt  # only here: most questions have no figure
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
-    plt.close(figure)
-    return buffer.getvalue()

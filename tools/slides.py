@@ -145,7 +145,7 @@ class Names:
 
 
 def _equation(equation: course.Equation) -> str:
-    tex = html.escape(equation.tex.replace("\\qquad", "\\goodbreak\\qquad"), quote=False)
+    tex = html.escape(equation.tex.replace("\\qquad", "\\goodbreak\\quad"), quote=False)
     return f'<div class="eq">$$ {tex} $$</div><span class="name">{equation.name}</span>'
 
 

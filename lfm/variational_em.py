@@ -321,7 +321,7 @@ def _group_sweep(model: BinaryFactors, x: Array, m: Array) -> tuple[Array, Array
 
 def _row(model: BinaryFactors) -> int:
     """Return how many numbers a datum takes, such that tables of all states stay in the cache."""
-    return len(model.mean) + 16 * len(model.states)
+    return len(model.mean) + 4 * len(model.states)
 
 
 def _check_enumerable(k: int) -> None:

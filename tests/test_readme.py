@@ -49,7 +49,7 @@ RESULTS = (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
 
 def test_times_in_the_readme_are_those_that_were_measured():
     table = README.split("| | lfm | scikit-learn")[1].split("\n\n")[0]
-    figures = re.findall(r"[\d.]+ (?:ms|s|MiB|×(?=\)))(?!\w)", table)
+    figures = re.findall(r"[\d.,]+ (?:ms|s|MiB|×(?=\)))(?!\w)", table)
     assert len(figures) >= 12
     for figure in figures:
         assert f"| {figure} |" in RESULTS, figure

@@ -30,12 +30,17 @@ def bells(rng):
     return x, start
 
 
+def on_either_side(rng, x, theta):
+    side = rng.choice([-1, 1])
+    return side * x, side * theta
+
+
 @inference_step.draw
 def bells_and_large_log_odds(rng):
     x, theta = bells(rng)
     if rng.integers(2):
         x[1] = 1000 / theta  # exp(log odds) overflows
-    return x, theta
+    return on_either_side(rng, x, theta)
 
 
 @inference_step.reference
@@ -91,7 +96,7 @@ def square_forgotten(x, theta):
     return expit(theta * x)
 
 
-@inference_step.mistake("a sign is turned: the log odds are θ x - θ²/2, not θ x + θ²/2")
+@inference_step.mistake("a sign is wrong: the log odds are θ x - θ²/2, not θ x + θ²/2")
 def square_added(x, theta):
     return expit(theta * x + theta**2 / 2)
 
@@ -188,10 +193,10 @@ loop_of_bells = Exercise(
 
 @loop_of_bells.draw
 def bells_or_hardly_a_claim(rng):
-    found = bells(rng)
-    if rng.integers(2):
-        return found
-    return rng.standard_normal(20), float(rng.uniform(12, 13))  # every r is tiny in the first row
+    x, start = bells(rng)
+    if not rng.integers(2):
+        x, start = rng.standard_normal(20), float(rng.uniform(12, 13))  # every r is tiny at first
+    return on_either_side(rng, x, start)
 
 
 @loop_of_bells.reference
@@ -286,6 +291,13 @@ def trace_by_densities_or_zero(x, theta):
     return _trace(x, theta, infer=ratio_or_zero)
 
 
+@loop_of_bells.mistake(
+    "far from a bell its density rounds to 0, and the log of 0 is -∞: use `norm.logpdf`"
+)
+def trace_by_log_of_density(x, theta):
+    return _trace(x, theta, log_p=lambda x: np.log(norm.pdf(x)))
+
+
 @loop_of_bells.mistake("each r is all or nothing; inference takes the posterior, a probability")
 def trace_by_hard_choice(x, theta):
     return _trace(x, theta, infer=all_or_nothing)
@@ -360,6 +372,7 @@ def _trace(
     infer=responsibility,
     still=1.0,
     other=1.0,
+    log_p=norm.logpdf,
 ) -> np.ndarray:
     """Return rows of θ, L after inference and L after learning; the options are mistakes."""
     rows, r = [], infer(x, theta)
@@ -368,10 +381,7 @@ def _trace(
         h = -entropy * (product(r, r) + other * product(1 - r, 1 - r)).sum()
         new = (r * x).sum() / total(r)
         bounds = [
-            (
-                still * (1 - r) * (norm.logpdf(x) + np.log(0.5))
-                + r * (norm.logpdf(x - t) + np.log(0.5))
-            ).sum()
+            (still * (1 - r) * (log_p(x) + np.log(0.5)) + r * (log_p(x - t) + np.log(0.5))).sum()
             + h
             for t in (theta, new)
         ]
@@ -710,7 +720,7 @@ def slope_of_r(x, theta):
     return float((r * (1 - r) * (x - theta)).sum())
 
 
-@fisher_gradient.mistake("the sign is turned")
+@fisher_gradient.mistake("the sign is wrong: this is minus the slope")
 def negative_slope(x, theta):
     return -slope(x, theta)
 

@@ -9,7 +9,7 @@ from lfm.checks.exercise import Exercise
 log_marginal = Exercise(
     "log-marginal",
     chapter="01",
-    hint="ln p(x_n) = ln Σ_k exp(log_joint[n, k]), one number a row.",
+    hint="ln p(x_n) = ln Σ_k exp(log_joint[n, k]), one number per row.",
     praise="and no underflow, thousands of nats down",
 )
 
@@ -179,7 +179,7 @@ def zeros_far_down(t):
 
 
 @posterior.mistake(
-    "where 0/0 came, equal numbers were put, but these rows have posteriors of their own: subtract "
+    "0/0 was replaced by equal numbers, but these rows have posteriors of their own: subtract "
     "the row's maximum before exp, and nothing is 0/0"
 )
 def even_far_down(t):
@@ -222,7 +222,7 @@ def all_on_the_largest(t):
 lower_bound = Exercise(
     "lower-bound",
     chapter="01",
-    hint="E_q[ln p(x, z) - ln q(z)], one number a row, with 0 ln 0 = 0.",
+    hint="E_q[ln p(x, z) - ln q(z)], one number per row, with 0 ln 0 = 0.",
     praise="it never exceeds the log marginal",
 )
 
@@ -238,6 +238,8 @@ def q_and_table(rng):
     q[0] /= q[0].sum()
     if n > 1:
         q[1] = np.eye(k)[rng.integers(k)]
+        q[2, q[2].argmin()] = 1e-4  # small, but not zero
+        q[2] /= q[2].sum()
     return q, rng.normal(size=(n, k)) - 1.2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[
         :n, None
     ]
@@ -254,6 +256,16 @@ def _log(q):
 )
 def zero_times_infinity(q, t):
     return (q * (t - np.log(q))).sum(axis=-1)
+
+
+@lower_bound.mistake("a small q is not zero: its term is cut off or changed here")
+def small_cut_off(q, t):
+    return (q * (t - np.log(np.where(q > 1e-3, q, 1.0)))).sum(axis=-1)
+
+
+@lower_bound.mistake("q is kept above a thousandth in the log; a smaller one has its own log")
+def small_lifted(q, t):
+    return (q * (t - np.log(np.clip(q, 1e-3, None)))).sum(axis=-1)
 
 
 for tiny in (1e-4, 1e-5, 1e-6, 1e-7):
@@ -312,7 +324,7 @@ def by_exponentials_and_zeros(q, t):
     return (q * np.log(np.exp(t) / q)).sum(axis=-1)
 
 
-@lower_bound.mistake("the sign is turned: the average of ln q - ln p is minus the bound")
+@lower_bound.mistake("the sign is reversed: the average of ln q - ln p is minus the bound")
 def negative_bound(q, t):
     return -bound.lower_bound(q, t)
 
@@ -399,7 +411,7 @@ def arguments_swapped(q, p):
     return bound.kl(p, q)
 
 
-@divergence.mistake("the sign is turned: a divergence is not negative")
+@divergence.mistake("the sign is reversed: a divergence is not negative")
 def negative_divergence(q, p):
     return -bound.kl(q, p)
 
@@ -541,7 +553,9 @@ def most_on_the_largest(q, s):
     return int(q[:, s.argmax()].argmax())
 
 
-@choose_q.mistake("this takes the least KL(posterior‖q); what the bound loses is KL(q‖posterior)")
+@choose_q.mistake(
+    "this takes the smallest KL(posterior‖q); what the bound loses is KL(q‖posterior)"
+)
 def divergence_turned(q, s):
     return int(rel_entr(softmax(s), q).sum(axis=1).argmin())
 

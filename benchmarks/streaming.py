@@ -45,7 +45,7 @@ def peak(folder, how):
 
 def report_memory(folder, n, block):
     sizes = [m for m in (10**5, 10**6, 10**7) if m <= n]
-    case = "peak memory of a process (python, numpy and lfm are 80 MiB of it)"
+    case = "peak memory of a process (in memory: the array and the files that it is made of)"
     for size in sizes:
         part = folder / str(size)
         blocks = (block[: min(len(block), size - i)] for i in range(0, size, len(block)))

@@ -244,7 +244,8 @@ def what_an_iteration_costs(text):
     K, D, N, P, v, _, band, trip = numbers(text)
     sums = [1, *["x"] * int(D), *[(i, j) for i in range(int(D)) for j in range(i + 1)]]
     sent = K * len(sums) + 2
-    exchange = 2 * 8 * sent / (band * 1000) + trip * np.log2(P)  # milliseconds
+    milliseconds = trip + 8 * sent / P / (band * 1000)  # of a round
+    exchange = sum(milliseconds for _ in range(2 * int(P) - 2))
     return sent, exchange, N * 1000 / (P * v) + exchange / 1000
 
 

@@ -87,6 +87,8 @@ def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
     for what, unit in (("a process writes", "messages"), ("it takes", "ms")):
         rows = re.findall(rf"\| P = \d, {what} \| ([\d.]+) {unit} \|", RESULTS)
         assert f"np.array([{', '.join(rows)}])" in text
+    (share,) = re.findall(r"\| P = 8, of it to one other \| (\d+)\.\d %", RESULTS)
+    assert f"with eight processes each sends {share}% of them" in text
     for power in ("0.6", "1.0"):
         (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
         assert f"ends {float(gap):.4f}".replace("0.", ".") in text

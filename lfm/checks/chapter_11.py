@@ -42,7 +42,10 @@ def total_besides(k, d):
     return k * (1 + 2 * d) + 2
 
 
-@numbers_to_send.mistake("the entropy is missing: without it nobody can tell the bound")
+@numbers_to_send.mistake(
+    "one too few: the entropy is missing, and without it nobody can tell the bound; or a count is, "
+    "though N is not known, so that all K of the N_k are needed"
+)
 def entropy_forgotten(k, d):
     return k * (1 + 2 * d)
 
@@ -133,7 +136,7 @@ online_step = Exercise(
 
 @online_step.draw
 def average_and_batch(rng):
-    t = int(rng.choice([1, int(rng.integers(2, 50)), int(rng.integers(50, 1000))]))
+    t = int(rng.choice([1, *rng.integers([2, 11, 50], [10, 50, 1000])]))
     return rng.normal(size=5), 20 * rng.normal(size=5), int(rng.integers(10, 40)), t
 
 
@@ -163,6 +166,15 @@ def nothing_fades(average, batch_sum, n, t):
 )
 def one_over_t(average, batch_sum, n, t):
     return (1 - 1 / t) * average + batch_sum / n / t
+
+
+@online_step.mistake(
+    "this gives the first ten batches equal weights, as `scale.online` does; here ρ = t^-0.6 holds "
+    "from the first one on"
+)
+def with_a_delay(average, batch_sum, n, t):
+    step = one_over_t if t <= 10 else moved_average
+    return step(average, batch_sum, n, t)
 
 
 average_gradients = Exercise(
@@ -216,19 +228,23 @@ how_many_processes = Exercise(
 def rows_files_and_trips(rng):
     """Draw again until the rivals, each right in some cases, choose other numbers.
 
-    In one draw of four two are best: a third would save less than the trips that it adds. In half
-    of the others all of the best number of processes have equally many files.
+    In one draw of three two are best: a third would save less than the trips that it adds. In one
+    of three all that may be had are best. In half of the others all of the best number of processes
+    have equally many files.
     """
-    few, rivals = rng.random() < 0.25, [files_cut, in_a_tree, as_many_as_allowed]
+    kind, rivals = rng.choice(["few", "all", "any"]), [files_cut, in_a_tree, as_many_as_allowed]
     rivals += [rounded_down] if rng.random() < 0.5 else []
     while True:
         files, most = int(rng.integers(20, 200)) * 12, int(10 ** rng.uniform(1, 3.5))
         rows, v = float(round(10 ** rng.uniform(6, 10))), 1e6 * rng.uniform(1, 4)
-        trip = 0.15 * rows / v if few else 10 ** rng.uniform(-4, -2)
+        trip = 0.15 * rows / v if kind == "few" else 10 ** rng.uniform(-4, -2)
+        if kind == "all":
+            most = shortest(rows, files, v, trip, most)
         given = rows, files, v, float(trip), most
         times = np.sort(an_iteration(np.arange(1, most + 1), *given[:4]))
         chosen = {rival(*given) for rival in rivals}
-        if times[1] > 1.0001 * times[0] and (few or shortest(*given) not in chosen):
+        clear = most > 2 and times[1] > 1.0001 * times[0]
+        if clear and (kind != "any" or shortest(*given) not in chosen):
             return given
 
 
@@ -297,3 +313,8 @@ def the_time(rows, files, v, trip, most):
 @how_many_processes.mistake("one too few: numpy counts from 0, processes from 1")
 def counted_from_zero(rows, files, v, trip, most):
     return shortest(rows, files, v, trip, most) - 1
+
+
+@how_many_processes.mistake("`most` itself may be taken, too: range(1, most) ends before it")
+def most_left_out(rows, files, v, trip, most):
+    return shortest(rows, files, v, trip, most - 1)

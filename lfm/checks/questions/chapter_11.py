@@ -13,12 +13,12 @@ def what_an_iteration_costs(rng) -> Numbers | None:
     N, P = float(pick(rng, 2, 40, 2)), 2**doublings  # millions of data
     v, band, trip = (float(rng.choice(some)) for some in ([100, 200, 400], [1, 10, 20], [1, 2, 5]))
     numbers = as_in_the_chapter(K, D)
-    sending = 2 * 8 * numbers / (band * 1e6) * 1000  # milliseconds
-    exchange, work = sending + doublings * trip, N * 1e6 / (P * v * 1e3)
-    if sending < 0.1:
+    rounds, piece = 2 * (P - 1), 8 * numbers / (P * band * 1e6) * 1000  # milliseconds
+    exchange, work = rounds * (trip + piece), N * 1e6 / (P * v * 1e3)
+    if piece < 0.01:
         return None
-    cluster = {"P": P, "v": v, "band": band, "trip": trip, "doublings": doublings}
-    parts = {"numbers": numbers, "sending": sending, "work": work}
+    cluster = {"P": P, "v": v, "band": band, "trip": trip, "rounds": rounds}
+    parts = {"numbers": numbers, "piece": piece, "work": work}
     return Numbers(numbers, exchange, work + exchange / 1000, K=K, D=D, N=N, **cluster, **parts)
 
 

@@ -236,6 +236,14 @@ def choice_without_order(bounds, sizes):
     return (bounds + _log_modes(sizes) - gammaln((sizes >= 1).sum(1) + 1)).max()
 
 
+@estimate_of_the_evidence.mistake(
+    "divided by U!, for those in use; it is exchanging idle ones that changes nothing: K!/I!"
+)
+def divided_by_those_in_use(bounds, sizes):
+    in_use = (sizes >= 1).sum(1)
+    return (bounds + gammaln(sizes.shape[1] + 1) - gammaln(in_use + 1)).max()
+
+
 @estimate_of_the_evidence.mistake("Γ(n + 1) is n!, so ln K! is gammaln(K + 1), and ln I! likewise")
 def gamma_off_by_one(bounds, sizes):
     return (bounds + gammaln(sizes.shape[1]) - gammaln((sizes < 1).sum(1))).max()
@@ -347,12 +355,17 @@ best_of_starts = Exercise(
 def tables_and_starts(rng):
     # A broad optimum, a block of four alike, and a narrow one, a single cell: by chance one or the
     # other has the higher bound, but the narrow one has always the higher E_q[ln p]. A third is
-    # lower than both. Half of the starts lead to one of the lower two, at once. The one start that
-    # leads to the best begins far from it, so that after one sweep its bound is still low.
+    # lower than both; where the broad one wins it is far from it, so that KL(p‖q) is always least
+    # at the narrow one. Half of the starts lead to one of the lower two, at once. The one start
+    # that leads to the best begins far from it, so that after one sweep its bound is still low.
     broad_wins = rng.random() < 0.5
     joint = np.full((4, 5), 3e-5) * rng.uniform(0.5, 1.5, size=(4, 5))
-    joint[:2, :2] = (0.56 if broad_wins else 0.32) / 4 * rng.uniform(0.9, 1.1, size=(2, 2))
-    joint[2, 2] = 0.27 if broad_wins else 0.50
+    if broad_wins:
+        joint[:2, 3] *= 1e-3
+        joint[3, :3] *= 1e-3, 1e-3, 10
+        joint[2, 3] *= 10
+    joint[:2, :2] = (0.48 if broad_wins else 0.32) / 4 * rng.uniform(0.9, 1.1, size=(2, 2))
+    joint[2, 2] = 0.35 if broad_wins else 0.50
     joint[3, 3] = 0.15
     columns = [0, 2, 2, 3, 3] if broad_wins else [2, 0, 1, 3, 3]
     columns.append(rng.choice(columns[1:]))
@@ -399,7 +412,9 @@ def lowest_end(log_joint, starts):
     return min(_ends(log_joint, starts), key=lambda end: end[1])[0]
 
 
-@best_of_starts.mistake("the most peaked end, by E_q[ln p]; the bound has the entropy of q, too")
+@best_of_starts.mistake(
+    "the most peaked end: chosen by E_q[ln p] without the entropy, or by KL(p‖q), not KL(q‖p)"
+)
 def without_the_entropy(log_joint, starts):
     ends = [q for q, _ in _ends(log_joint, starts)]
     return max(ends, key=lambda q: (q * log_joint).sum())
@@ -441,7 +456,9 @@ def most_starts(log_joint, starts):
     return max(ends, key=lambda q: sum(np.allclose(q, other, atol=1e-3) for other in ends))
 
 
-@best_of_starts.mistake("chosen by the entropy of q alone; the bound has E_q[ln p], too")
+@best_of_starts.mistake(
+    "this is always the broadest end: chosen by the entropy of q alone, or from one uniform start"
+)
 def entropy_alone(log_joint, starts):
     ends = [q for q, _ in _ends(log_joint, starts)]
     return min(ends, key=lambda q: (q * np.log(q)).sum())

@@ -117,8 +117,8 @@ def joint_densities(x, pi, mu, Sigma):
 
 
 @responsibilities.mistake(
-    "a small number below the fraction hides 0/0, and far rows become 0; each row sums to 1: stay"
-    " in the log domain"
+    "0/0 was hidden, by a small number below the fraction or by a 0 in place of NaN, and far rows"
+    " became 0; each row sums to 1: stay in the log domain"
 )
 def small_number_below(x, pi, mu, Sigma):
     p = np.exp(log_joint(x, pi, mu, Sigma))
@@ -251,7 +251,7 @@ def squared_weights(x, r):
 
 
 @learn_covariances.mistake(
-    "np.cov with aweights corrects its divisor; maximum likelihood divides by N_k: ddof=0"
+    "the divisor of np.cov with aweights is corrected; maximum likelihood divides by N_k: ddof=0"
 )
 def cov_of_numpy(x, r):
     return np.array([np.cov(x.T, aweights=weights) for weights in r.T])

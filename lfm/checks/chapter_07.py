@@ -37,9 +37,14 @@ def tanh_forgotten(x, w, v, t):
     return backwards(x, w, v, t, tanh=lambda a, h: np.ones_like(h))
 
 
-@network_slopes.mistake("the slope of tanh was taken of a; it is one less the square of h")
+@network_slopes.mistake("the slope of tanh was taken of a; it is 1 - h²")
 def tanh_of_a(x, w, v, t):
     return backwards(x, w, v, t, tanh=lambda a, h: 1 - a**2)
+
+
+@network_slopes.mistake("the slope of tanh is 1 - h², and here h was not squared")
+def tanh_not_squared(x, w, v, t):
+    return backwards(x, w, v, t, tanh=lambda a, h: 1 - h)
 
 
 @network_slopes.mistake("the slope in w is that in a: the last step, times x, is missing")
@@ -96,7 +101,7 @@ def times_the_covariance(mean, cov, eps):
     return mean + eps @ cov
 
 
-@gaussian_sample.mistake("L or its transpose: each row of eps is one ε, and it is to become Lε")
+@gaussian_sample.mistake("L must be transposed here: each row of eps is one ε, and is to become Lε")
 def factor_not_transposed(mean, cov, eps):
     return mean + eps @ np.linalg.cholesky(cov)
 
@@ -120,6 +125,11 @@ def eigen_factor(mean, cov, eps):
 @gaussian_sample.mistake("the variances are right, the covariances are lost")
 def covariances_lost(mean, cov, eps):
     return mean + eps * np.sqrt(np.diag(cov))
+
+
+@gaussian_sample.mistake("the mean is missing: these are samples around 0")
+def mean_forgotten(mean, cov, eps):
+    return eps @ np.linalg.cholesky(cov).T
 
 
 score_function = Exercise(
@@ -182,6 +192,11 @@ def score_in_the_log(f, z, mean, std):
     return score_estimate(f, z, mean, std) * [1, std]
 
 
+@score_function.mistake("the slopes are exchanged: first that in m, then that in σ")
+def slopes_exchanged(f, z, mean, std):
+    return score_estimate(f, z, mean, std)[::-1]
+
+
 minibatch_bound = Exercise(
     "minibatch-bound",
     chapter="07",
@@ -219,7 +234,7 @@ def one_datum(terms, kl, N):
     return terms.mean() - kl
 
 
-@minibatch_bound.mistake("B/N the wrong way round: the batch is smaller than the data")
+@minibatch_bound.mistake("B/N is the wrong way round: few terms must stand for many")
 def scaled_down(terms, kl, N):
     return len(terms) / N * terms.sum() - kl
 
@@ -304,6 +319,11 @@ def prior_forgotten(x, eps, rates):
     return ascend(x, eps, rates, prior=0.0)
 
 
+@fit_by_samples.mistake("the prior of z is there once, not once for each datum")
+def prior_for_each(x, eps, rates):
+    return ascend(x, eps, rates, prior=float(len(x)))
+
+
 @fit_by_samples.mistake("this is the slope in σ; what moves is ln σ")
 def slope_in_sigma(x, eps, rates):
     return ascend(x, eps, rates, log=False)
@@ -321,7 +341,7 @@ def in_turns(x, eps, rates):
     return ascend(x, eps, rates, turns=True)
 
 
-@fit_by_samples.mistake("downhill: the bound is to rise")
+@fit_by_samples.mistake("these steps go downhill: the bound should rise")
 def downhill(x, eps, rates):
     with np.errstate(all="ignore"):
         return ascend(x, eps, -rates)

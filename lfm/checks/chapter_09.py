@@ -16,7 +16,8 @@ mutual_information = Exercise(
 @mutual_information.draw
 def joint_table(rng):
     table = rng.dirichlet(np.full(12, 0.5)).reshape(4, 3) + 0.01
-    table[rng.integers(4), rng.integers(3)] = 0.0  # a pair that never occurs
+    if rng.integers(3):
+        table[rng.integers(4), rng.integers(3)] = 0.0  # a pair that never occurs
     return (table / table.sum(),)
 
 
@@ -50,6 +51,13 @@ def in_bits(table):
 )
 def against_uniform(table):
     return np.log(table.size) - entr(table).sum()
+
+
+@mutual_information.mistake(
+    "the divergence of the product from the joint table is another number; the joint comes first"
+)
+def other_way_round(table):
+    return rel_entr(np.outer(table.sum(axis=1), table.sum(axis=0)), table).sum()
 
 
 @mutual_information.mistake("the sign: information is a divergence, never negative")
@@ -151,6 +159,13 @@ def codes_alike(importance):
     return concentrations(importance).mean()
 
 
+@disentanglement.mistake(
+    "to leave out the silent codes is not enough: each counts with its share of all importance"
+)
+def speaking_codes_alike(importance):
+    return concentrations(importance)[importance.any(axis=1)].mean()
+
+
 @disentanglement.mistake("this is completeness: shares of the codes in each factor")
 def completeness(importance):
     return weighted_score(importance.T)
@@ -214,6 +229,11 @@ def best_of_the_informative(information, entropy, informative):
 @which_model.mistake("this model has the largest MIG, but has lost the traits: it is below 0.8")
 def largest_gap(information, entropy, informative):
     return int(gaps_of(information, entropy).argmax())
+
+
+@which_model.mistake("this is its place among the models that are left; wanted is its number")
+def place_among_the_left(information, entropy, informative):
+    return int(gaps_of(information, entropy)[informative >= 0.8].argmax())
 
 
 @which_model.mistake("this model is the most informative; of those from 0.8 on, the MIG decides")

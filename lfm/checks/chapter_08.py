@@ -32,6 +32,11 @@ def log_std_for_log_var(mean, log_var):
     return divergence(mean, log_var) + 0.25 * log_var.sum()
 
 
+@standard_normal_kl.mistake("ln σ² is what you were given, not ln σ: σ² is e^(ln σ²)")
+def log_var_as_log_std(mean, log_var):
+    return divergence(mean, 2 * log_var)
+
+
 @standard_normal_kl.mistake("σ where σ² belongs: tr Σ sums variances")
 def std_for_variance(mean, log_var):
     return 0.5 * (np.exp(0.5 * log_var) + mean**2 - 1 - log_var).sum()
@@ -106,7 +111,7 @@ def one_log_2_pi(x, mean, log_var):
     return log_density(x, mean, log_var) + 0.5 * (len(x) - 1) * np.log(2 * np.pi)
 
 
-@gaussian_log_likelihood.mistake("the sum over pixels, not their mean: else the bound is none")
+@gaussian_log_likelihood.mistake("the sum over pixels, not their mean, or it is no log density")
 def mean_over_pixels(x, mean, log_var):
     return log_density(x, mean, log_var) / len(x)
 
@@ -134,6 +139,12 @@ def density_without_half(x, mean, log_var):
 @gaussian_log_likelihood.mistake("ln 2π is missing: without it the density does not integrate to 1")
 def log_2_pi_forgotten(x, mean, log_var):
     return log_density(x, mean, log_var) + 0.5 * len(x) * np.log(2 * np.pi)
+
+
+@gaussian_log_likelihood.mistake("the square is divided by σ², not by σ")
+def divided_by_std(x, mean, log_var):
+    squares = (x - mean) ** 2 / np.exp(0.5 * log_var)
+    return -0.5 * (np.log(2 * np.pi) + log_var + squares).sum()
 
 
 @gaussian_log_likelihood.mistake("divide by σ² = e^(ln σ²), not by its log")
@@ -168,7 +179,7 @@ def bound_of_each(x, logits, mean, log_var):
     return log_likelihoods(x, logits) - divergences(mean, log_var)
 
 
-@vae_bound.mistake("the mean over pixels beside the sum over factors: no bound, and the code dies")
+@vae_bound.mistake("the mean over pixels beside the sum over factors: that is no bound")
 def pixels_averaged(x, logits, mean, log_var):
     return log_likelihoods(x, logits) / x.shape[1] - divergences(mean, log_var)
 
@@ -181,6 +192,11 @@ def divergence_added(x, logits, mean, log_var):
 @vae_bound.mistake("this is the loss; the bound is its negative")
 def loss(x, logits, mean, log_var):
     return divergences(mean, log_var) - log_likelihoods(x, logits)
+
+
+@vae_bound.mistake("the divergence is a sum over factors, not their mean")
+def factors_averaged(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - divergences(mean, log_var) / mean.shape[1]
 
 
 @vae_bound.mistake("a pixel that is off has a probability too: ln(1 - p)")
@@ -255,6 +271,17 @@ def one_after_the_other(x, w, m, log_s, eps, lr):
         at[0] -= lr * slopes_at(x, *at, noise)[0]
         at[1:] -= lr * slopes_at(x, *at, noise)[1:]
     return at
+
+
+@training_loop.mistake("m's slope was taken with the new w: all three belong to the old values")
+def new_weight_for_m(x, w, m, log_s, eps, lr):
+    for noise in eps:
+        s = np.exp(log_s)
+        z = m + s * noise
+        r = x - w * z
+        w = w + lr * r * z
+        m, log_s = m + lr * (r * w - m), log_s + lr * (r * w * s * noise - s**2 + 1)
+    return np.array([w, m, log_s])
 
 
 @training_loop.mistake("this is the slope in s; the third number is ln s: multiply by s")

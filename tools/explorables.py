@@ -213,8 +213,8 @@ def _plane():
 def _place(codes, labels, path, image) -> tuple[bytes, str]:
     fig, (left, right) = figures.new(1, 2, height=3.6, width_ratios=[3, 2])
     figures.labelled_points(left, codes, labels, size=8)
-    left.plot(*path.T, color="black", lw=1)
-    left.plot(*path[-1], "o", ms=14, mfc="none", mec="black", mew=3)
+    left.plot(*path.T, color="black", lw=1, zorder=4)  # above the digits' names
+    left.plot(*path[-1], "o", ms=16, mfc="none", mec="black", mew=3, zorder=5)
     left.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), aspect="equal")
     left.set_title("where digits lie")
     figures.images(right, image, columns=1, vmin=0, vmax=1, framed=True)

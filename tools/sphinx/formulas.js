@@ -6,12 +6,15 @@ if (innerWidth < 480) for (const formula of formulas) {
 }
 function fit() {
   for (const formula of formulas) {
-    formula.style.fontSize = "";
     const line = formula.matches("span") && formula.closest("p, li");
-    const wide = line ? formula.getBoundingClientRect().width
-      : Math.max(formula.scrollWidth, formula.firstElementChild.scrollWidth);
-    const free = (line || formula).clientWidth;
-    if (free && wide > free + 2) formula.style.fontSize = `${98 * free / wide}%`;
+    formula.style.fontSize = "";
+    for (let size = 1, step = 0; step < 4; step++) {  // the room beside a name does not shrink
+      const wide = line ? formula.getBoundingClientRect().width
+        : Math.max(formula.scrollWidth, formula.firstElementChild.scrollWidth);
+      const free = (line || formula).clientWidth;
+      if (!free || wide <= free + 2) break;
+      formula.style.fontSize = `${100 * (size *= 0.98 * free / wide)}%`;
+    }
   }
 }
 addEventListener("resize", fit);

@@ -1,9 +1,12 @@
 """Decks: their format on small ones, and what every deck of a chapter keeps to."""
 
+import itertools
 import re
 
 import pytest
+from matplotlib.text import Text
 
+from lfm import figures
 from tools import course, explorables, slides
 
 CHAPTERS = course.chapters()
@@ -141,13 +144,22 @@ def test_a_diagram_says_in_words_what_it_shows(tmp_path):
 
 
 @pytest.mark.parametrize("name", explorables.ALL)
-def test_an_explorable_is_drawn_alike_twice_and_has_words_for_each_frame(name):
+def test_an_explorable_is_drawn_alike_twice_and_has_words_for_each_frame(name, monkeypatch):
     made = explorables.ALL[name]
     frames = made.frames()
+    png = figures.png
+
+    def with_large_type(fig, *dpi):
+        written = [t for t in fig.findobj(Text) if t.get_text() and t.get_visible()]
+        assert min(t.get_fontsize() for t in written) >= 13 * fig.get_figwidth() / 7.5
+        return png(fig, *dpi)
+
+    monkeypatch.setattr(figures, "png", with_large_type)
     again = made.frames.__wrapped__()
     assert 3 <= len(frames) <= 40
     assert [picture for picture, _ in frames] == [picture for picture, _ in again]
     assert all(len(words.split()) >= 6 for _, words in frames)
+    assert all(a != b for (_, a), (_, b) in itertools.pairwise(frames))
     html = explorables.html(made, "somewhere")
     assert html.count("<img") == len(frames) == html.count("hidden") + 1
     assert "\n\n" not in html

@@ -13,8 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.text import Text
+from scipy.spatial import cKDTree
+from scipy.special import softmax
+from scipy.stats import norm
 
-from lfm import em, figures
+from lfm import data, em, figures
+from lfm.gaussian_mixture import GaussianMixture
 from lfm.toy import TwoBells
 
 DPI = 140
@@ -42,6 +47,13 @@ def explorable(name: str, counts: str, below: str):
         return frames
 
     return register
+
+
+def frame(fig, words: str) -> tuple[bytes, str]:
+    """Return a frame: the figure, its type large enough for the last row, and its words."""
+    for text in fig.findobj(Text):
+        text.set_fontsize(max(TYPE, text.get_fontsize()))
+    return figures.png(fig, DPI), words
 
 
 def write(made: Explorable, folder: Path) -> None:
@@ -96,7 +108,175 @@ def _half_step(theta, log_lik, x, steps, i: int) -> tuple[bytes, str]:
         ax.scatter(here, step.bound, color=figures.THETA, marker="^", s=110, zorder=3, label="top")
         words = f"Learning: θ climbs to {here:.2f}, the top of the bound; a gap has opened"
     ax.set(xlabel=r"$\theta$", ylabel="nats", ylim=(log_lik.min() - 30, log_lik.max() + 15))
-    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=TYPE)
-    for text in (ax.xaxis.label, ax.yaxis.label, *ax.get_xticklabels(), *ax.get_yticklabels()):
-        text.set_fontsize(TYPE)
-    return figures.png(fig, DPI), f"{words}. L = {step.bound:.1f}, ln p = {log_p:.1f} nats."
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return frame(fig, f"{words}. L = {step.bound:.1f}, ln p = {log_p:.1f} nats.")
+
+
+# ------------------------------------------------------------------ 03 Gaussian mixture
+
+
+@explorable("old-faithful-half-steps", "half-step", "03/half-steps")
+def old_faithful_half_steps() -> list[tuple[bytes, str]]:
+    """EM on Old Faithful from the start of chapter 03, and how the bound rises."""
+    x = data.old_faithful()
+    start = GaussianMixture([0.5, 0.5], [[2.5, 85.0], [4.5, 60.0]], [np.diag([0.8, 150.0])] * 2)
+    steps = list(itertools.islice(em.steps(start, x), 32))
+    return [_eruptions(x, steps, i) for i in range(len(steps))]
+
+
+def _eruptions(x, steps, i: int) -> tuple[bytes, str]:
+    step, probs = steps[i], steps[i].q.probs
+    fig, (left, right) = figures.new(1, 2, height=3.3, width_ratios=[5, 4])
+    figures.mixture(left, x, step.model, probs, labels=("eruption / min", "waiting / min"))
+    left.set(xlim=(0.8, 6.5), ylim=(32, 115))
+    figures.staircase(right, steps[: i + 1])
+    right.set(xlim=(-0.5, len(steps) / 2), ylim=(steps[1].bound - 20, steps[-1].bound + 20))
+    right.legend(loc="upper left")
+    if step.half == "inference":
+        shared = int((probs.max(axis=1) < 0.9).sum())
+        words = f"inference: colours change; {shared} of {len(x)} are claimed by both"
+    else:
+        short, long = np.sort(step.model.means[:, 0])
+        words = f"learning: the ellipses move; their centres are at {short:.1f} and {long:.1f} min"
+    return frame(fig, f"{i // 2 + 1}, {words}. L = {step.bound:.1f} nats.")
+
+
+# ------------------------------------------------------------------ 05 variational Bayes
+
+
+@explorable("kl-directions", "distance", "05/two-modes")
+def kl_directions() -> list[tuple[bytes, str]]:
+    """A density of two hills that part, and the product that each direction of KL chooses."""
+    return [_two_hills(d) for d in np.linspace(0, 3, 13)]
+
+
+def _two_hills(d: float) -> tuple[bytes, str]:
+    grid = np.linspace(-6, 6, 120)
+    bells = [norm.pdf(grid, centre) for centre in (-d, d)]
+    p = 0.6 * np.outer(bells[0], bells[0]) + 0.4 * np.outer(bells[1], bells[1])
+    p /= p.sum()
+    q, kl = max((_mean_field(np.log(p), b) for b in (*bells, sum(bells))), key=lambda end: -end[1])
+    margins = np.outer(p.sum(1), p.sum(0))
+    fig, axes = figures.new(1, 2, height=3.8, sharex=True, sharey=True)
+    covers = (p * np.log(p / margins)).sum()
+    titles = (rf"KL$(q\,\|\,p)$: {kl:.2f} nats", rf"KL$(p\,\|\,q)$: {covers:.2f} nats")
+    for ax, product, title in zip(axes, (q, margins), titles, strict=True):
+        figures.contours(ax, grid, grid, p.T, color=figures.TRUTH, style="--")
+        figures.contours(ax, grid, grid, product.T)
+        ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal", title=f"least {title}")
+    on, apart = grid > 0, np.outer(grid, grid) < 0
+    words = (
+        f"±{d:g}. For z₁ > 0 p has {p[on].sum():.0%}, the left q {q[on].sum():.0%}; "
+        f"where signs differ p has {p[apart].sum():.0%}, the right q {margins[apart].sum():.0%}."
+    )
+    return frame(fig, words)
+
+
+def _mean_field(log_p, start) -> tuple[np.ndarray, float]:
+    """Return the product (z_1, z_2) at which coordinate ascent from q(z_2) ends, and its KL."""
+    b = start / start.sum()
+    for _ in range(300):
+        a = softmax(log_p @ b)  # average the log joint over the other factor
+        b = softmax(a @ log_p)
+    q = np.outer(a, b)
+    return q, abs((q * (np.log(q) - log_p)).sum())
+
+
+# ------------------------------------------------------------------ 08 variational autoencoder
+
+
+@explorable("vae-plane", "step", "08/plane-of-digits")
+def vae_plane() -> list[tuple[bytes, str]]:
+    """A spiral through the plane of chapter 08's two factors, and what the decoder draws there."""
+    vae, x, labels = _plane()
+    codes = vae.infer(x).mean.detach().numpy()
+    way = np.sqrt(np.linspace(0, 1, 31))[:, None]  # steps of about one length
+    path = 2.2 * way * np.hstack([np.cos(5 * np.pi * way), np.sin(5 * np.pi * way)])
+    drawn = 1 - vae.likelihood(path).mean.detach().numpy().reshape(-1, 1, 8, 8)
+    return [_place(codes, labels, path[: i + 1], image) for i, image in enumerate(drawn)]
+
+
+@functools.cache
+def _plane():
+    """Return a model of the digits as in chapter 08, the digits and their labels."""
+    from lfm import training
+    from lfm.vae import VAE
+
+    digits = data.digits()
+    seen = np.random.default_rng(0).permutation(len(digits.x))[:1500]
+    vae = VAE.dense(64, 2, (200,), rng=0)
+    options = {"batch_size": 100, "lr": 4e-3, "rng": 0, "device": "cpu", "binarise": True}
+    training.train(vae, digits.x[seen], epochs=60, **options)
+    return vae, digits.x[seen], digits.labels[seen]
+
+
+def _place(codes, labels, path, image) -> tuple[bytes, str]:
+    fig, (left, right) = figures.new(1, 2, height=3.6, width_ratios=[3, 2])
+    figures.labelled_points(left, codes, labels, size=8)
+    left.plot(*path.T, color="black", lw=1, zorder=4)  # above the digits' names
+    left.plot(*path[-1], "o", ms=16, mfc="none", mec="black", mew=3, zorder=5)
+    left.set(xlabel="$z_1$", ylabel="$z_2$", xlim=(-2.7, 2.7), ylim=(-2.7, 2.7), aspect="equal")
+    left.set_title("where digits lie")
+    figures.images(right, image, columns=1, vmin=0, vmax=1, framed=True)
+    right.set_title("what the decoder draws")
+    near = sorted(labels[cKDTree(codes).query(path[-1], k=10)[1]])
+    where = "({:.1f}, {:.1f})".format(*path[-1])
+    return frame(fig, f"z = {where}. Digits of the ten nearest codes: {' '.join(map(str, near))}.")
+
+
+# ------------------------------------------------------------------ 09 what the factors mean
+
+
+@explorable("face-walks", "step", "09/walks")
+def face_walks() -> list[tuple[bytes, str]]:
+    """Chapter 09's walks along codes that a VAE found, and along those that another was told."""
+    names, shown, traits = _six_walks()
+    return [_six_faces(names, shown[i], (i, traits[i] - traits[0])) for i in range(len(shown))]
+
+
+@functools.cache
+def _six_walks():
+    """Return names of six codes, faces (steps, 6, 16, 16), and their traits (steps, 6, 11)."""
+    from lfm.vae import VAE, ConditionalVAE, DiagonalGaussian, SharedGaussian, mlp
+
+    faces = data.faces(2000, rng=0)
+    x = (faces.x.reshape(-1, 16, 2, 16, 2).mean((2, 4)).reshape(-1, 256) - 0.66) / 0.26
+    told = [faces.column(name) for name in ("glasses", "hair_length", "mouth_curve")]
+    encoder, decoder = mlp([259, 128, 14], rng=0), mlp([10, 128, 256], rng=10)
+    taught = ConditionalVAE(DiagonalGaussian(encoder, 0.0), SharedGaussian(decoder), 7, 3)
+    found = _walks(VAE.dense(256, 10, (128,), rng=0, decoder=SharedGaussian), x)
+    most = np.sort(np.argsort(-np.ptp(found, axis=0).mean(1))[:3])
+    shown = np.hstack([found[:, most], _walks(taught, np.column_stack([x, *told]))[:, 7:]])
+    kinds = faces.factors[:, 8:] == np.arange(3)
+    main = np.linalg.svd(x - x.mean(0), full_matrices=False)[2][:60].T  # the judge of the chapter
+    judge = np.linalg.lstsq(x @ main, np.hstack([faces.factors[:, :8], kinds]), rcond=None)[0]
+    names = [*(f"code {k + 1}" for k in most), "glasses", "hair", "mouth"]
+    return names, shown.reshape(-1, 6, 16, 16) * 0.26 + 0.66, shown @ main @ judge
+
+
+def _walks(model, rows, steps: int = 11):
+    """Train a model; return faces (steps, codes, 256) from the 2nd to the 98th percentile."""
+    from lfm import training
+
+    model.decoder.log_var.data.fill_(-1.0)  # fewer steps, as in the chapter
+    training.train(model, rows, epochs=18, batch_size=50, lr=4e-3, rng=0, device="cpu")
+    codes = np.hstack([model.infer(rows).mean.detach().numpy(), rows[:, 256:]])
+    k = np.arange(codes.shape[1])
+    path = np.tile(codes.mean(0), (steps, len(k), 1))
+    path[:, k, k] = np.linspace(*np.quantile(codes, [0.02, 0.98], axis=0), steps)
+    drawn = model.likelihood(path.reshape(-1, len(k))).mean.detach().numpy()
+    return drawn.reshape(steps, len(k), 256)
+
+
+def _six_faces(names, faces, changes) -> tuple[bytes, str]:
+    fig, ax = figures.new(height=3.5)
+    figures.images(ax, faces, columns=3, vmax=1, gap=4)
+    rows = ("codes that\na VAE found", "codes that\na conditional\nVAE was told")
+    figures.row_names(ax, rows, height=16, gap=4)
+    for k, name in enumerate(names):
+        ax.text(20 * (k % 3) + 7.5, 20 * (k // 3) + 15.8, name, ha="center", va="top")
+    step, change = changes
+    large = np.abs(change) > 0.4  # of a range from -1 to 1; the kind of hair is the last three
+    counts = large[:, :8].sum(axis=1) + large[:, 8:].any(axis=1)
+    words = ", ".join(f"{name}: {count}" for name, count in zip(names, counts, strict=True))
+    return frame(fig, f"Step {step}. Traits that have changed: {words}.")

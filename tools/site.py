@@ -300,7 +300,8 @@ def lay_out() -> None:
             shutil.copy(course.ROOT / name, SOURCE / name)
     for name in ("conf.py", "glossary.md"):
         shutil.copy(HERE / name, SOURCE)
-    shutil.copy(HERE / "course.css", SOURCE / "_static")
+    for name in ("course.css", "formulas.js"):
+        shutil.copy(HERE / name, SOURCE / "_static")
     shutil.copy(course.ROOT / "tools" / "slides" / "explorable.js", SOURCE / "_static")
     course.copy_mathjax(SOURCE / "_static")
     for moved in explorables.ALL.values():

@@ -260,7 +260,7 @@ def main(only: list[str]) -> None:
     """Write build/slides."""
     if not (only and (OUT / "mathjax").exists()):  # what is copied last
         lay_out()
-    for name in ("slides.css", "explorable.js"):
+    for name in ("slides.css", "two.css", "explorable.js"):
         shutil.copy(HERE / name, OUT)
     rows, written = [], decks()
     for chapter in course.chapters():

@@ -29,6 +29,18 @@ def test_each_slide_is_one_page_of_the_pdf_and_none_is_cut(window, name):
     assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == slides
 
 
+def test_a_handout_has_two_whole_slides_on_each_page_of_a4(window):
+    name = next(name for name in DECKS if name.startswith("02"))
+    page = window.open(f"slides/{name}?print-pdf&two", "document.querySelector('.pdf-page')")
+    page.wait_for_function("document.readyState == 'complete' && Reveal.isReady()")
+    page.wait_for_timeout(500)
+    slides = page.locator(".pdf-page").count()
+    pdf = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) == -(-slides // 2)
+    sizes = re.findall(rb"/MediaBox \[0 0 (\d+)[\d.]* (\d+)", pdf)
+    assert set(sizes) <= {(b"594", b"841"), (b"595", b"841"), (b"595", b"842")}
+
+
 def test_the_speakers_view_opens_with_the_notes(window):
     page = window.open(f"slides/{DECKS[0]}", "window.Reveal && Reveal.isReady()")
     page.evaluate("Reveal.slide(2)")

@@ -14,6 +14,28 @@ CHAPTERS = sorted(p.stem for p in (BUILD.parent / "notebooks").glob("[0-9]*.ipyn
 SET = "!window.MathJax || (window.MathJax.startup?.promise && document.readyState == 'complete')"
 
 
+WITH_FORMULAS = sorted(
+    str(p.relative_to(SITE)) for p in SITE.rglob("*.html") if 'class="math' in p.read_text("utf-8")
+)
+
+# Formulas that stick out of the page or of something that hides or scrolls what sticks out;
+# but a wide table may scroll as a whole.
+CUT = """() => [...document.querySelectorAll("article mjx-container")].filter(formula => {
+  const scrolls = e => e?.clientWidth && e.scrollWidth > e.clientWidth + 2;
+  if (scrolls(formula) || scrolls(formula.closest("div.math"))) return true;
+  for (const part of formula.querySelectorAll("svg g[data-mml-node=math]")) {
+    const box = part.getBoundingClientRect();
+    for (let at = formula; box.width && at !== document.documentElement; at = at.parentElement) {
+      if (at.matches(".pst-scrollable-table-container")) break;
+      if (at !== document.body && getComputedStyle(at).overflowX === "visible") continue;
+      const room = at.getBoundingClientRect();
+      if (Math.max(room.left - box.left, box.right - room.right) > 1) return true;
+    }
+  }
+  return false;
+}).map(formula => formula.textContent)"""
+
+
 def settled(page):
     """Wait until formulas are set."""
     page.evaluate("window.MathJax?.startup?.promise")
@@ -31,6 +53,15 @@ def test_a_chapter_is_shown_whole(window, name):
     images = page.evaluate("[...document.querySelectorAll('main img')].map(i => [i.alt, i.src])")
     assert all(len(alt.split()) >= 5 for alt, _ in images), images
     assert page.evaluate("[...document.querySelectorAll('main img')].every(i => i.naturalWidth)")
+
+
+@pytest.mark.parametrize("name", WITH_FORMULAS)
+def test_no_formula_is_cut_or_scrolls_on_any_screen(window, name):
+    for width in (360, 800, 1280, 1920):
+        window.page.set_viewport_size({"width": width, "height": 800})
+        page = window.open(f"site/{name}", SET)
+        settled(page)
+        assert page.evaluate(CUT) == [], width
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,10 @@ html_theme_options = {
 html_context = {"default_mode": "light"}
 html_static_path = ["_static"]
 html_css_files = ["course.css"]
-html_js_files = [("explorable.js", {"defer": "defer"})]
+html_js_files = [
+    ("explorable.js", {"defer": "defer"}),
+    ("formulas.js", {"defer": "defer", "priority": 100}),  # before MathJax
+]
 html_copy_source = False
 html_show_copyright = False
 html_show_sphinx = False

@@ -877,7 +877,7 @@ def two_gaps(ax: Axes, parts: dict[str, tuple[float, float]]) -> Axes:
     """Draw the approximation and the amortisation gap of several encoders as stacked bars."""
     names = list(parts)[::-1]
     first, second = (np.array([parts[n][i] for n in names]) for i in (0, 1))
-    ax.barh(names, first, color=BOUND, ec="white", label="approximation")
+    ax.barh(names, first, color=GAP, ec="white", label="approximation")
     ax.barh(names, second, left=first, color=Q, ec="white", hatch="///", label="amortisation")
     ax.set(xlabel="nats per datum")
     ax.legend(fontsize=9, loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.25))

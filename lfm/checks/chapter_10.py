@@ -92,6 +92,13 @@ def gap_of_the_marginals(precision):
     return entropy_missing(np.linalg.inv(precision))
 
 
+@product_gap.mistake("the best product has the variances 1/P_kk, not the exact marginal ones")
+def marginals_as_q(precision):
+    marginal = np.diag(np.linalg.inv(precision))
+    log_dets = np.log(marginal).sum() + np.linalg.slogdet(precision)[1]
+    return 0.5 * (np.diag(precision) @ marginal - len(precision) - log_dets)
+
+
 @product_gap.mistake("the determinant of a large matrix is no float: ask for its logarithm")
 def log_of_the_determinant(precision):
     return 0.5 * (np.log(np.diag(precision)).sum() - np.log(np.linalg.det(precision)))
@@ -214,6 +221,15 @@ def no_prior_in_m(x, W, mu, var, m, log_s, rate, steps):
     def slopes(*at):
         in_m, in_log_s = _up(*at)
         return in_m + at[-2], in_log_s
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("ln s lacks the pull of the prior: P_kk holds a 1 beside ‖w_k‖²/σ²")
+def no_prior_in_s(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m, in_log_s + np.exp(2 * at[-1])
 
     return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
 

@@ -142,6 +142,11 @@ def undivided(x, W, mu, var, pi, m, k):
     return expit(log_odds(x, W, mu, 1.0, pi, m, k))
 
 
+@binary_update.mistake("the others are missing: subtract Σ m_j w_j over j ≠ k from x - μ")
+def others_forgotten(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, 0 * m, k))
+
+
 second_moment = Exercise(
     "second-moment",
     chapter="06",
@@ -178,6 +183,11 @@ def covariances_alone(m):
 @second_moment.mistake("the variances are of single switches: sum m(1 - m) over the data")
 def variance_of_the_mean(m):
     return m.T @ m + np.diag(m.mean(axis=0) * (1 - m.mean(axis=0)))
+
+
+@second_moment.mistake("the sum over the data is wanted: do not divide it by N")
+def mean_over_the_data(m):
+    return sum_of_second_moments(m) / len(m)
 
 
 binary_bound = Exercise(
@@ -236,6 +246,11 @@ def divergence_added(x, W, mu, var, pi, m):
 @binary_bound.mistake("the variance of a switch is m(1 - m), not m")
 def mean_for_variance(x, W, mu, var, pi, m):
     return bound_with(x, W, mu, var, pi, m) - 0.5 * m**2 @ np.square(W).sum(axis=0) / var
+
+
+@binary_bound.mistake("the normaliser ½ ln 2πσ² counts once for each of the D dimensions")
+def bound_normalised_once(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) + 0.5 * (len(x) - 1) * np.log(2 * np.pi * var)
 
 
 best_product = Exercise(

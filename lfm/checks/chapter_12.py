@@ -31,13 +31,16 @@ ink_responsibilities = Exercise(
 def many_pixels(rng):
     d = 784
     x, pi, P = _pictures(rng, 6, 3, d)
-    P[:, :5], x[:, :5] = 0.0, 0.0  # never inked, in any component
+    P[:, :5], x[:, :5] = 0.0, 0.0  # never inked, in any template
     P[:, 5:9], x[:, 5:9] = 1.0, 1.0  # always
-    P[1, 9], x[:3, 9] = 0.0, 1.0  # three pictures that component 1 cannot draw
+    P[1, 9], x[:3, 9] = 0.0, 1.0  # three pictures that template 1 cannot draw
     dark = rng.random(d) < 0.5
     P[:, 12:] = np.where(dark, 0.9, 0.1)[12:] + 0.01 * (P[:, 12:] - 0.5)  # so that none is sure
     x[:3, 12:] = rng.random((3, d - 12)) < P[0, 12:]  # ln p(x, z) near -250
     x[3:, 12:] = rng.random((3, d - 12)) < 0.5  # near -900: a product of these is 0
+    P[:, 12:132], P[1, 12:132] = 0.5, np.where(dark[12:132], 0.99, 0.01)
+    x[:, 12:132] = dark[12:132]  # but for pixel 9 the first three fit template 1 best, by 80 nats
+    x[3:, 12:30] = ~dark[12:30]  # the others fit it no better than the rest
     return x, pi, P
 
 
@@ -66,30 +69,30 @@ def ink_alone(x, pi, P):
     return softmax(np.log(pi) + xlogy(x[:, None], P).sum(axis=2), axis=1)
 
 
-@ink_responsibilities.mistake("π is missing: frequent components have a head start")
+@ink_responsibilities.mistake("π is missing: frequent templates have a head start")
 def equal_weights(x, pi, P):
     return by_logs(x, np.ones(len(pi)), P)
 
 
 @ink_responsibilities.mistake(
-    "each column sums to 1 here; wanted each row, the shares of the components in a picture"
+    "each column sums to 1 here; wanted each row, the shares of the templates in a picture"
 )
 def over_pictures(x, pi, P):
     return softmax(_joint(x, pi, P), axis=0)
 
 
 @ink_responsibilities.mistake(
-    "P was clipped away from 0 and 1: then an impossible component is only improbable"
+    "P was moved away from 0 and 1: then an impossible template is only improbable"
 )
 def clipped(x, pi, P):
-    return by_logs(x, pi, np.clip(P, 1e-3, 1 - 1e-3))
+    return by_logs(x, pi, np.clip(P, 1e-12, 1 - 1e-12))
 
 
 learn_templates = Exercise(
     "learn-templates",
     chapter="12",
-    hint="(the ink that component k claims + c) over (the pictures that it claims + 2c).",
-    praise="and a component that claims nothing goes back to ½",
+    hint="(the ink that template k claims + c) over (the pictures that it claims + 2c).",
+    praise="and a template that claims nothing goes back to ½",
 )
 
 
@@ -98,7 +101,7 @@ def claims(rng):
     x = (rng.random((30, 6)) < 0.4).astype(float)
     x[:, 0], x[:, 1] = 0.0, 1.0
     r = rng.dirichlet([0.5, 0.5, 0.5], size=30)
-    r[:, 2] = 0.0  # one component claims nothing
+    r[:, 2] = 0.0  # one template claims nothing
     return x, r / r.sum(axis=1, keepdims=True), float(rng.uniform(0.05, 2.0))
 
 
@@ -107,7 +110,7 @@ def smoothed(x, r, c):
     return (r.T @ x + c) / (r.sum(axis=0)[:, None] + 2 * c)
 
 
-@learn_templates.mistake("divide by what component k claims, N_k, and not by all N pictures")
+@learn_templates.mistake("divide by what template k claims, N_k, and not by all N pictures")
 def over_all(x, r, c):
     return (r.T @ x + c) / (len(x) + 2 * c)
 
@@ -120,14 +123,14 @@ def one_sided(x, r, c):
 
 
 @learn_templates.mistake(
-    "the prior is missing: a component without pictures is 0/0, and p is 0 or 1"
+    "the prior is missing: a template without pictures is 0/0, and p is 0 or 1"
 )
 def no_prior(x, r, c):
     return r.T @ x / r.sum(axis=0)[:, None]
 
 
 @learn_templates.mistake(
-    "the mean of a Beta(1 + c, 1 + c) posterior; its highest point has c and 2c"
+    "this is the mean of the posterior under Beta(1 + c, 1 + c); its highest point has c and 2c"
 )
 def posterior_mean(x, r, c):
     return smoothed(x, r, 1 + c)

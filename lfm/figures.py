@@ -538,7 +538,8 @@ def arrows(ax: Axes, loadings: Array, names) -> Axes:
         ax.text(*at, name, ha="center", va="center", fontsize=9, bbox=box)
     ax.axhline(0, color=DATA, lw=0.8)
     ax.axvline(0, color=DATA, lw=0.8)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xlabel="$w_1$", ylabel="$w_2$")
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    ax.set(xlabel="loading on $z_1$", ylabel="loading on $z_2$")
     ax.set_aspect("equal")
     return ax
 

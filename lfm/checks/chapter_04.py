@@ -110,6 +110,11 @@ def identity_forgotten(W, psi):
     return np.log(psi).sum() + np.linalg.slogdet(W.T @ (W / psi[:, None]))[1]
 
 
+@factor_log_det.mistake("the noise is missing from the K × K matrix: it is I + WᵀΨ⁻¹W")
+def inner_noise_forgotten(W, psi):
+    return np.log(psi).sum() + log_det(W, np.ones_like(psi))
+
+
 learn_loadings = Exercise(
     "learn-loadings",
     chapter="04",
@@ -202,6 +207,11 @@ def mean_of_what_is_kept(lam, K):
     return lam[:K].mean()
 
 
+@ppca_noise.mistake("divided by K: the eigenvalues left out are D - K")
+def divided_by_k(lam, K):
+    return lam[K:].sum() / K
+
+
 @ppca_noise.mistake(
     "this is the smallest; the maximum of the likelihood is at the mean of those left"
 )
@@ -284,3 +294,16 @@ def replaced_everywhere(W, mu, psi, seen, x):
 )
 def mask_upside_down(W, mu, psi, seen, x):
     return np.where(seen, replaced_everywhere(W, mu, psi, seen, x), x)
+
+
+@fill_in.mistake(
+    "this is weighted least squares: the prior of z adds the identity to the precision"
+)
+def filled_without_the_prior(W, mu, psi, seen, x):
+    z = posterior_means(x[seen][None], W[seen], mu[seen], psi[seen], prior=0.0)[0]
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("every column counts alike; each must be divided by its noise variance")
+def filled_with_columns_alike(W, mu, psi, seen, x):
+    return filled_in(W, mu, np.ones_like(psi), seen, x)

@@ -67,6 +67,11 @@ def orders(k):
     return factorial(k)
 
 
+@number_of_settings.mistake("this is 2 to the power K + 1: one switch too many")
+def one_switch_too_many(k):
+    return 2 ** (k + 1)
+
+
 ancestral_sample = Exercise(
     "ancestral-sample",
     chapter="00",
@@ -207,6 +212,22 @@ def absolute_differences(points, x):
 @relative_contrast.mistake("this compares lengths of the rows; wanted are their distances from x")
 def lengths(points, x):
     return contrast(points, np.zeros_like(x))
+
+
+@relative_contrast.mistake(
+    "only the smallest distance was divided, and that gives 1: the difference needs brackets"
+)
+def brackets_forgotten(points, x):
+    return distances(points, x).max() - 1
+
+
+@relative_contrast.mistake(
+    "these are largest differences of a coordinate; a Euclidean distance is the root of a sum of"
+    " squares"
+)
+def largest_differences(points, x):
+    d = np.abs(points - x).max(axis=1)
+    return (d.max() - d.min()) / d.min()
 
 
 which_codes = Exercise(

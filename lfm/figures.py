@@ -88,8 +88,7 @@ def show(fig: Figure, *, alt: str, name: str = "") -> Picture:
         raise ValueError(f"name is {name!r}; wanted lower-case words joined by -, as two-bells")
     if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
-    picture = png(fig)
-    return Picture(picture, alt.rstrip("."), describe(fig))
+    return Picture(png(fig), alt.rstrip("."), describe(fig))
 
 
 def png(fig: Figure, dpi: float | str = "figure") -> bytes:
@@ -538,9 +537,8 @@ def arrows(ax: Axes, loadings: Array, names) -> Axes:
         ax.text(*at, name, ha="center", va="center", fontsize=9, bbox=box)
     ax.axhline(0, color=DATA, lw=0.8)
     ax.axvline(0, color=DATA, lw=0.8)
-    ax.set(xlim=(-reach, reach), ylim=(-reach, reach))
+    ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.set(xlabel="loading on $z_1$", ylabel="loading on $z_2$")
-    ax.set_aspect("equal")
     return ax
 
 

@@ -217,6 +217,15 @@ def test_an_expansion_is_one_the_columns_and_their_products():
     assert own.expand(x[:5]).shape == (3, 5)
 
 
+@pytest.mark.parametrize("correlation", [0.5, 1e-10, 6e-19])
+@pytest.mark.parametrize("units", [(1e-10, 1e5), (1e5, 1e-10), (8.5e-21, 0.06)])
+def test_precisions_are_as_exact_in_any_units(units, correlation):
+    chol = np.array([[1.0, 0.0], [correlation, np.sqrt(1 - correlation**2)]])
+    scores = Quadratic(np.zeros(1), np.zeros((1, 2)), (chol * np.array(units)[:, None])[None])
+    expected = np.array([[1.0, -correlation], [-correlation, 1.0]]) / (1 - correlation**2)
+    np.testing.assert_allclose(scores.precs[0] * np.outer(units, units), expected, rtol=1e-12)
+
+
 def test_the_size_of_the_terms_does_not_depend_on_units():
     cov = np.array([[2.0, 0.6], [0.6, 1.0]])
     scores = Quadratic(np.zeros(1), np.array([[3.0, -1.0]]), np.linalg.cholesky(cov)[None])

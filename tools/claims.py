@@ -15,10 +15,12 @@ import numpy as np
 
 from tools import course
 
-OTHERS = {
+OPERATORS = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Is: operator.is_, ast.IsNot: operator.is_not,
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
+SIGNS = {ast.Lt: 1, ast.LtE: 1, ast.Gt: -1, ast.GtE: -1}
 
 
 def slack(claim: ast.expr, names: dict) -> float:
@@ -42,14 +44,12 @@ def _of_comparison(claim: ast.Compare, names: dict) -> float:
     found, left = np.inf, _value(claim.left, names)
     for op, side in zip(claim.ops, claim.comparators, strict=True):
         right = _value(side, names)
-        if type(op) in OTHERS:
-            gap = np.inf if np.all(OTHERS[type(op)](left, right)) else -np.inf
-        else:
-            upward = isinstance(op, ast.Lt | ast.LtE)
-            gap = np.min((_numbers(right) - _numbers(left)) * (1 if upward else -1))
-            if gap == 0 and isinstance(op, ast.Lt | ast.Gt):
-                gap = -np.inf
-        found, left = min(found, float(gap)), right
+        holds = bool(np.all(OPERATORS[type(op)](left, right)))
+        gap = np.inf if holds else -np.inf
+        if type(op) in SIGNS and not isinstance(left, set | str | tuple | list):
+            size = float(np.min(SIGNS[type(op)] * (_numbers(right) - _numbers(left))))
+            gap = size if holds == (size >= 0) and not np.isnan(size) else gap
+        found, left = min(found, gap), right
     return found
 
 

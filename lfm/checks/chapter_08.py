@@ -204,6 +204,16 @@ def off_pixels_forgotten(x, logits, mean, log_var):
     return (x * logits).sum(axis=1) - divergences(mean, log_var)
 
 
+@vae_bound.mistake("only pixels that are on were counted: add (1 - x) ln(1 - p)")
+def only_pixels_that_are_on(x, logits, mean, log_var):
+    return -(x * np.logaddexp(0, -logits)).sum(axis=1) - divergences(mean, log_var)
+
+
+@vae_bound.mistake("ln σ² is what you were given for the divergence, not ln σ")
+def bound_with_log_std(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - divergences(mean, 2 * log_var)
+
+
 training_loop = Exercise(
     "training-loop",
     chapter="08",
@@ -281,6 +291,17 @@ def new_weight_for_m(x, w, m, log_s, eps, lr):
         r = x - w * z
         w = w + lr * r * z
         m, log_s = m + lr * (r * w - m), log_s + lr * (r * w * s * noise - s**2 + 1)
+    return np.array([w, m, log_s])
+
+
+@training_loop.mistake("s changes with ln s: take it anew in each step")
+def first_s_kept(x, w, m, log_s, eps, lr):
+    s = np.exp(log_s)
+    for noise in eps:
+        z = m + s * noise
+        r = x - w * z
+        slopes = np.array([-r * z, -r * w + m, -r * w * s * noise + s**2 - 1])
+        w, m, log_s = np.array([w, m, log_s]) - lr * slopes
     return np.array([w, m, log_s])
 
 

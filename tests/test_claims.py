@@ -8,6 +8,7 @@ import sys
 import nbformat
 import numpy as np
 import pytest
+import torch
 
 from tools import claims
 from tools.kernels import ROOT, environment
@@ -30,6 +31,8 @@ from tools.kernels import ROOT, environment
         ("(b == b).all() and 2 in [a, 4]", -np.inf),
         ("{1} <= {1, 2} < {1, 2, 3}", np.inf),
         ("{4} <= {1, 2}", -np.inf),
+        ("tensor > 1", 1.0),
+        ("(tensor > 1).all()", 1.0),
         ("a > float('nan')", -np.inf),
         ("bool(a)", np.inf),
         ("not a", -np.inf),
@@ -39,7 +42,7 @@ from tools.kernels import ROOT, environment
     ],
 )
 def test_the_slack_of_a_claim_is_how_far_it_is_from_failing(claim, slack):
-    names = {"a": 3.0, "b": np.array([0.1, 0.5])}
+    names = {"a": 3.0, "b": np.array([0.1, 0.5]), "tensor": torch.tensor(2.0, requires_grad=True)}
     assert claims.slack(ast.parse(claim, mode="eval").body, names) == pytest.approx(
         slack, nan_ok=True
     )

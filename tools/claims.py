@@ -44,7 +44,7 @@ def _of_comparison(claim: ast.Compare, names: dict) -> float:
     found, left = np.inf, _value(claim.left, names)
     for op, side in zip(claim.ops, claim.comparators, strict=True):
         right = _value(side, names)
-        holds = bool(np.all(OPERATORS[type(op)](left, right)))
+        holds = np.asarray(OPERATORS[type(op)](left, right)).all()
         gap = np.inf if holds else -np.inf
         if type(op) in SIGNS and not isinstance(left, set | str | tuple | list):
             size = float(np.min(SIGNS[type(op)] * (_numbers(right) - _numbers(left))))

@@ -416,7 +416,7 @@ def negative_divergence(q, p):
     return -bound.kl(q, p)
 
 
-@divergence.mistake("ln q/p is averaged under p here; in KL(q‖p) the average is taken under q")
+@divergence.mistake("the average of ln q/p is taken under p here; in KL(q‖p) it is taken under q")
 def averaged_under_p(q, p):
     return -bound.kl(p, q)
 

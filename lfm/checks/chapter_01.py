@@ -416,6 +416,11 @@ def negative_divergence(q, p):
     return -bound.kl(q, p)
 
 
+@divergence.mistake("the average of ln q/p is taken under p here; in KL(q‖p) it is taken under q")
+def averaged_under_p(q, p):
+    return -bound.kl(p, q)
+
+
 @divergence.mistake("this is in bits; the course counts in nats, with natural logarithms")
 def in_bits(q, p):
     return bound.kl(q, p) / np.log(2)

@@ -131,7 +131,7 @@ def gaussian_kl(mean1, cov1, mean2, cov2) -> float:
     d = len(mean1)
     mean2 = validate.parameter(mean2, "mean2", (d,))
     cov1, cov2 = (
-        validate.parameter(c, name, (d, d)) for c, name in ((cov1, "cov1"), (cov2, "cov2"))
+        validate.covariance(c, name, (d, d)) for c, name in ((cov1, "cov1"), (cov2, "cov2"))
     )
     chol1, chol2 = validate.cholesky(cov1, "cov1"), validate.cholesky(cov2, "cov2")
     gap = mean2 - mean1

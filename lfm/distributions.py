@@ -144,12 +144,14 @@ class InverseWishart:
         """
         d = len(self.scale)
         cov = validate.numeric(cov, "cov")
-        cov = validate.parameter(cov, "cov", (*(None,) * (cov.ndim - 2), d, d))
+        cov = validate.covariance(cov, "cov", (*(None,) * (cov.ndim - 2), d, d))
         chol = validate.cholesky(cov, "cov")
         log_det = 2 * np.log(np.diagonal(chol, axis1=-2, axis2=-1)).sum(axis=-1)
-        # tr(Ψ Σ⁻¹) by the factor: a covariance that has one may still be singular to LAPACK
-        half = np.linalg.solve(chol, self._chol)
+        # tr(Ψ Σ⁻¹) by the factor: a covariance that has one may still be singular to LAPACK. In
+        # standard units: of columns of unlike size `solve` would exchange rows, and lose digits.
+        std = np.sqrt(np.square(chol).sum(axis=-1, keepdims=True))  # (..., D, 1)
         with np.errstate(over="ignore"):
+            half = np.linalg.solve(chol / std, self._chol / std)
             trace = np.square(half).sum(axis=(-2, -1))
         return self._log_normaliser - 0.5 * ((self.dof + d + 1) * log_det + trace)
 

@@ -513,7 +513,7 @@ def _information(a: Array, b: Array) -> float:
 
 def _varies(y: Array) -> Array:
     """Tell which columns vary by more than the rounding of their mean."""
-    return y.std(axis=0) > 1e-12 * np.abs(y).max(axis=0)
+    return np.ptp(y, axis=0) > 1e-12 * np.abs(y).max(axis=0)
 
 
 def _standardised(y: Array, half: int) -> Array:

@@ -161,17 +161,19 @@ class FactorAnalysis:
         """Return the regression of x on z: W, μ, and Ψ from what it leaves unexplained.
 
         Eq. factor-learning. No noise variance goes below FLOOR = 1e-6 of the variance of its
-        column (of the mean variance, for a column that is constant or where Ψ = σ²I). The bound
-        has one summit in each noise variance, so the nearest allowed value is the maximum over
-        all that are allowed, and the bound still never falls. Warns with `HeywoodCase` of columns
-        whose noise is below 0.5 % and whose likelihood has no maximum above the floor. It is
-        finite all the same, unless more than K columns follow from each other exactly.
+        column (of the mean variance, for a column that is constant or where Ψ = σ²I), nor below
+        what it is now, if that is less. The bound has one summit in each noise variance, so the
+        nearest allowed value is the maximum over all that are allowed, and the bound still never
+        falls. Warns with `HeywoodCase` of columns whose noise is below 0.5 % and whose likelihood
+        has no maximum above the floor. It is finite all the same, unless more than K columns follow
+        from each other exactly.
         """
         loadings, mean, residual = regression(stats)
         var, floor = stats.var(), stats.floor()
-        noise = np.maximum(residual / stats.n, floor)
+        noise = np.maximum(residual / stats.n, np.minimum(floor, self.noise))
         if self.isotropic:
-            noise = np.full_like(noise, max(residual.mean() / stats.n, floor.mean()))
+            least = min(floor.mean(), self.noise.min())
+            noise = np.full_like(noise, max(residual.mean() / stats.n, least))
         elif (low := noise < constants.SUSPECT * var).any():
             _report(low & _heywood(self, stats))
         return replace(self, loadings=loadings, mean=mean, noise=noise)
@@ -292,9 +294,8 @@ def _heywood(model: FactorAnalysis, stats: FactorStats) -> Array:
     about = stats.about(model.mean)
     zz = about.zz - stats.n * G  # Σ E[z] E[z]ᵀ
     left = about.xx - 2 * np.einsum("dk,dk->d", W, about.xz) + _quadratic(W, zz)
-    s = left / stats.n / psi**2
-    c = (1 - _quadratic(W, G) / psi) / psi
-    return psi + (s - c) / c**2 <= constants.FLOOR * stats.var()
+    rest = 1 - _quadratic(W, G) / psi  # ψ c; so nothing is squared that has units
+    return psi + (left / stats.n - psi * rest) / rest**2 <= constants.FLOOR * stats.var()
 
 
 def _report(low: Array) -> None:

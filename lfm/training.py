@@ -9,6 +9,7 @@ How files are kept, how a GPU replays the step and how several processes share i
 door `scale`.
 """
 
+import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -20,6 +21,7 @@ from lfm.engine import networks, optimisers, randomness, validate
 from lfm.engine.networks import evaluating, modes_kept
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.signatures import Amount, Switch, Whole, checked
+from lfm.engine.warn import warn
 from lfm.vae import VAE
 
 __all__ = [
@@ -287,6 +289,12 @@ class Run:
                 x = self.drawn(x, generator)
                 bounds = self.vae.lower_bound(x, self.noise(x, generator))
                 total += bounds.double().sum().item()
+        if not math.isfinite(total):
+            warn(
+                f"the bound of validation is {total:g} after epoch {self.epoch}: it may need the "
+                "scale of x, or holds what the networks cannot compute with",
+                RuntimeWarning,
+            )
         return total / len(self.held_out)
 
 

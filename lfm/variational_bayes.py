@@ -174,8 +174,12 @@ class BayesianGaussian:
         y = x.astype(np.float64) - self.mean
         v = self._nodes(np.abs(y).max())
         var = np.exp(-v) * self.rate / self.shape + 1 / self.prec
-        log_gamma = self.shape * (v - np.expm1(v))  # ln Gam(τ) τ, up to a constant
-        log_gamma -= logsumexp(log_gamma)
+        a = self.shape
+        log_gamma = a * (v - np.expm1(v))  # ln Gam(τ) τ, up to a constant
+        if a < 1:  # in closed form: the nodes end before all of it is summed
+            log_gamma += a * np.log(a) - a - gammaln(a) + np.log(v[1] - v[0])
+        else:  # where large terms would cancel
+            log_gamma -= logsumexp(log_gamma)
 
         def predictive(y):
             log_normal = -0.5 * (np.square(y) / var + np.log(var) + LOG_2PI)  # (n, nodes)
@@ -187,10 +191,12 @@ class BayesianGaussian:
         """Return where ln(τ/E[τ]) is looked at for data up to so far from the mean, evenly spaced.
 
         Far out, small τ explain a datum best: down to about (a + ½)/(b + y²/2). The integrand is as
-        wide as 1/√a, and farther down it falls like τ^a; after 40 nats it is rounding.
+        wide as 1/√a, and farther down it falls like τ^(a + ½); after 40 nats it is rounding.
         """
         a, far = self.shape, 0.5 * farthest * farthest / self.rate
-        low = -np.log1p(far) - 40 / a - 9 / np.sqrt(a)
+        fall = a + 0.5 if a < 1 else a
+        wide = self.prec * self.rate / a  # of 1/τ and 1/prec the first is the larger below it
+        low = min(np.log(wide), 0.0) - np.log1p(far) - 40 / fall - 9 / np.sqrt(fall)
         high = np.log1p((40 + 10 * np.sqrt(a)) / a)
         return np.arange(low, high, 0.4 / np.sqrt(a + 1))
 

@@ -14,7 +14,7 @@ from scipy.special import expit, logit, logsumexp, xlogy
 
 from lfm.distributions import Bernoulli
 from lfm.engine import chunks, constants, validate
-from lfm.engine.rounding import filled, unrounded
+from lfm.engine.rounding import filled, least_noise, unrounded
 from lfm.engine.signatures import Count, Data, Rng, Rows
 from lfm.engine.softmax import softmax
 from lfm.engine.values import array, frozen, number, switch, switches
@@ -97,7 +97,8 @@ class BinaryFactors:
         chosen = rng.choice(len(x), size=k, replace=k > len(x))
         loadings = 0.7 * (x[chosen] - mean).T  # (D, K)
         probs = np.full(k, 1 / (k + 1))
-        noise = filled(unrounded(np.var(x, axis=0, dtype=np.float64), mean)).mean()
+        var = unrounded(np.var(x - mean, axis=0), mean)  # of x the rounding of the sum would count
+        noise = max(filled(var).mean(), least_noise(var, mean).mean())
         return cls(loadings, mean - loadings @ probs, noise, probs, exact)
 
     @property
@@ -168,11 +169,12 @@ class BinaryFactors:
         """Return the regression of x on z, and π: the mean of z.
 
         Eq. variational-learning-step, by Eq. binary-learning. The noise does not go below 1e-6 of
-        the mean variance of the columns; the bound has one summit in σ², so it still never falls.
-        A factor that no datum uses, or all of them, gets loadings of 0.
+        the mean variance of the columns, nor below what it is where that is less; the bound has one
+        summit in σ², so it still never falls. A factor that no datum uses, or all of them, gets
+        loadings of 0.
         """
         loadings, mean, residual = regression(stats)
-        noise = max(residual.mean() / stats.n, stats.floor().mean())
+        noise = max(residual.mean() / stats.n, min(stats.floor().mean(), self.noise))
         probs = np.clip(stats.z / stats.n, 0.0, 1.0)
         return replace(self, loadings=loadings, mean=mean, noise=noise, probs=probs)
 

@@ -148,3 +148,15 @@ def test_small_integers_do_not_wrap_around(dtype):
     x = np.array([[info[0], 0], [info[1], 1], [info[0], 1]], dtype=dtype)
     expected = InverseWishart.from_data(x.astype(float), 2).scale
     np.testing.assert_allclose(InverseWishart.from_data(x, 2).scale, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("correlation", [0.5, 1e-10, 1e-17, 6e-19])
+@pytest.mark.parametrize("units", [(1e-12, 1e12), (1e12, 1e-12), (8.5e-21, 0.06)])
+def test_density_of_a_covariance_is_as_exact_in_any_units(units, correlation):
+    units = np.array(units)
+    cov, psi = np.array([[1.0, correlation], [correlation, 1.0]]), np.diag([2.0, 0.7])
+    expected = InverseWishart(4.0, psi).log_prob(cov)
+    outer = np.outer(units, units)
+    found = InverseWishart(4.0, psi * outer).log_prob(np.stack([cov * outer] * 2))
+    # |units|^-(D + 1): the density of Σ in other units
+    np.testing.assert_allclose(found, expected - 3 * np.log(units).sum(), rtol=1e-11)

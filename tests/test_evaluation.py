@@ -432,3 +432,11 @@ def test_every_score_takes_a_conditional_vae():
     by_samples = log_likelihood(vae, x, 5000, rng=0)
     np.testing.assert_allclose(found.log_prob, by_samples, atol=0.05)
     assert (found.network <= found.log_prob + 0.1).all()
+
+
+@pytest.mark.parametrize("value", [34.6, 123.456, 271.3, 650.1, 999.9])
+def test_a_constant_factor_of_many_data_is_left_out(value):
+    z = np.random.default_rng(0).normal(size=(200_000, 2))
+    score = dci(z, np.column_stack([z, np.full(len(z), value)]))
+    np.testing.assert_array_equal(score.importance[:, 2], 0)
+    assert score.disentanglement == pytest.approx(dci(z, z).disentanglement)

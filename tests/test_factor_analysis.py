@@ -429,3 +429,33 @@ def test_steps_run_on_from_a_fit():
     fit = em.fit(shifted(model_of(0)), x, max_iter=5, tol=0)
     step = next(itertools.islice(em.steps(fit.model, x), 0, None))
     assert step.bound == fit.bounds[-1]
+
+
+@pytest.mark.filterwarnings("ignore::lfm.factor_analysis.HeywoodCase")
+@pytest.mark.parametrize("isotropic", [True, False])
+def test_a_start_below_the_floor_goes_on_from_there(isotropic):
+    x = np.random.default_rng(0).normal(size=(300, 1)) @ np.ones((1, 4))
+    start = FactorAnalysis(np.ones((4, 1)), np.zeros(4), np.full(4, 1e-8), isotropic)
+    assert (em.fit(start, x).model.noise <= 1e-8).all()
+    first = em.fit(FactorAnalysis.init(0.01 * x, 1), 0.01 * x).model
+    em.fit(first, np.vstack([0.01 * x, x]))  # more data, with another floor
+
+
+@pytest.mark.filterwarnings("ignore::lfm.factor_analysis.HeywoodCase")
+@pytest.mark.parametrize("value", [123.456, 1e8 / 3])
+def test_a_constant_column_of_wide_data_counts_as_zeros_do(value):
+    x = np.random.default_rng(0).normal(size=(200, 250))
+    bounds = []
+    for x[:, 3] in (0.0, value):
+        fit = em.fit(FactorAnalysis.init(x, 2), x, max_iter=20)
+        bounds.append(fit.bounds[-1])
+    assert bounds[0] == pytest.approx(bounds[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("unit", [1e-125, 1e128])
+def test_a_heywood_case_is_told_in_any_units(unit):
+    z = np.random.default_rng(0).normal(size=(40, 3))
+    x = unit * np.column_stack([z, z[:, 0]])
+    with pytest.warns(HeywoodCase) as told:
+        em.fit(FactorAnalysis.init(x, 2), x)
+    assert {t.category for t in told} == {HeywoodCase}

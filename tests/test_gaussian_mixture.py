@@ -668,3 +668,18 @@ def test_k_means_is_linear_in_the_number_of_centres():
             runs.append(time.process_time() - start)
         seconds.append(min(runs))
     assert seconds[1] < 64 * seconds[0]  # 16 times the centres; by squares it would be 256
+
+
+@pytest.mark.parametrize("seed", [28, 59, 86, 226, 467])
+def test_collapses_on_zeros_with_a_prior_rise_in_unlike_units(seed):
+    rng = np.random.default_rng(seed)
+    n, d, k = int(rng.integers(10, 300)), int(rng.integers(2, 5)), int(rng.integers(2, 5))
+    lam = rng.choice([0.05, 0.3, 1.0])
+    x = rng.poisson(lam, (n, d)) * rng.normal(size=(n, d))
+    if rng.random() < 0.5:
+        x = rng.poisson(lam, (n, d)).astype(float)
+    if rng.random() < 0.3:
+        x[:, 1:] += rng.normal(size=(n, d - 1))
+    x = x * 10.0 ** rng.uniform(-12, 12, d)
+    start = GaussianMixture.init(x, k, rng=seed, prior=InverseWishart.from_data(x, k))
+    assert np.isfinite(em.fit(start, x, max_iter=300, tol=0).bounds).all()

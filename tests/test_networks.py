@@ -183,3 +183,10 @@ def test_what_cannot_be_trained_is_named():
     lazy = VAE(DiagonalGaussian(nn.LazyLinear(4), 0.0), BernoulliPixels(nn.Linear(2, 6)), 2)
     with pytest.raises(ValueError, match="no size yet in encoder"):
         training.train(lazy, x, epochs=1, batch_size=32, rng=0)
+
+
+def test_networks_that_know_only_a_batchs_statistics_can_be_trained():
+    norm = nn.BatchNorm1d(8, track_running_stats=False)
+    net = nn.Sequential(nn.Linear(6, 8), norm, nn.Linear(8, 4))
+    v = VAE(DiagonalGaussian(net), BernoulliPixels(nn.Linear(2, 6)), 2)
+    training.train(v, np.random.default_rng(0).random((60, 6)), epochs=1, batch_size=20, rng=0)

@@ -168,3 +168,15 @@ def test_the_device_and_the_time_are_announced(capsys):
     assert "about 1 minute;" in said
     with pytest.raises(ValueError, match="minutes is -1"):
         training.announce(-1)
+
+
+def test_a_screen_that_is_gone_fails_nothing(monkeypatch):
+    class Gone:
+        def write(self, text):
+            raise RuntimeError("wrapped C/C++ object has been deleted")
+
+        def flush(self): ...
+
+    monkeypatch.setattr("sys.stderr", Gone())
+    with progress.bar(3, True) as bar:
+        bar.update()

@@ -265,3 +265,10 @@ def test_batchnorm_of_data_far_from_zero_has_not_diverged():
     encoder = nn.Sequential(nn.BatchNorm1d(6), nn.Linear(6, 4))
     vae = VAE(DiagonalGaussian(encoder, 0.0), SharedGaussian(nn.Linear(2, 6)), 2)
     assert len(training.train(vae, x, epochs=3, batch_size=128, rng=0).bound) == 3
+
+
+def test_held_out_data_beyond_the_networks_are_named():
+    x = np.random.default_rng(0).random((60, 6))
+    vae = VAE.dense(6, 2, (8,), rng=0, decoder=SharedGaussian)
+    with pytest.warns(RuntimeWarning, match="the bound of validation is nan after epoch 1"):
+        training.train(vae, x, epochs=1, batch_size=60, rng=0, validation=1e25 * x)

@@ -9,7 +9,7 @@ import scipy.sparse
 import torch
 
 from lfm import bound, data, em, evaluation, gradients, training
-from lfm.distributions import Categorical
+from lfm.distributions import Bernoulli, Categorical, InverseWishart
 from lfm.engine import constants, validate
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.vae import VAE, BernoulliPixels, mlp
@@ -303,3 +303,26 @@ def test_a_pipe_is_no_file(tmp_path):
         with pytest.raises(OSError, match="is a device or a pipe"):
             call()
     assert not (tmp_path / "pipe").is_file()
+
+
+def test_covariances_of_float32_are_as_symmetric_as_they_can_be():
+    z = np.random.default_rng(0).normal(size=(500, 6)).astype(np.float32)
+    r = np.random.default_rng(1).random((500, 1)).astype(np.float32)
+    cov = np.linalg.inv((r * z).T @ z / 500).astype(np.float32)
+    assert np.abs(cov - cov.T).max() > 1e-10 * np.abs(cov).max()
+    for c in (cov, torch.tensor(cov)):
+        model = GaussianMixture([1.0], np.zeros((1, 6)), c[None])
+        np.testing.assert_array_equal(model.covs, model.covs.mT)
+        InverseWishart(10.0, c).log_prob(c)
+        assert bound.gaussian_kl(np.zeros(6), c, np.zeros(6), c) == pytest.approx(0, abs=1e-9)
+    with pytest.raises(ValueError, match="not symmetric"):
+        InverseWishart(10.0, cov.astype(float))
+    with pytest.raises(ValueError, match="not symmetric"):
+        InverseWishart(10.0, cov + np.triu(np.full((6, 6), 1e-3, np.float32), 1))
+
+
+def test_switches_of_float32_may_be_rounded_above_1():
+    p = np.array([[np.nextafter(np.float32(1), np.float32(2))]])
+    assert Bernoulli(p).probs.max() == 1
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        Bernoulli(p.astype(float))

@@ -1,6 +1,7 @@
 """Variational Bayes against exact evidence, quadrature, mpmath, scipy and scikit-learn."""
 
 import tracemalloc
+import warnings
 from dataclasses import replace
 from math import lgamma, log, pi
 
@@ -540,3 +541,11 @@ def test_the_predictive_is_as_precise_as_it_says_however_far_out(shape, prec):
         exact = mpmath.log(mpmath.quad(integrand, list(pieces), maxdegree=4))
         found = q.log_prob([[x]])[0]
         assert abs(found - exact) < 1e-9 * max(1, abs(exact))
+
+
+@pytest.mark.parametrize("shape", [0.5, 0.1, 1e-2, 1e-3])
+def test_the_predictive_of_a_weak_prior_takes_few_nodes(shape):
+    g = BayesianGaussian(NormalGammaPrior(0.0, 1.0, shape, shape))
+    assert len(g._nodes(10.0)) < 1000
+    with warnings.catch_warnings(action="error"):
+        g.log_prob(np.linspace(-9, 9, 7)[:, None])

@@ -546,3 +546,16 @@ def test_too_many_switches_to_enumerate_are_refused():
         BinaryFactors.init(x, 16, rng=0, exact=True)
     with pytest.raises(ValueError, match=r"16 factors have 2\^16 states"):
         replace(model, groups=[range(16)])
+
+
+@pytest.mark.parametrize("n", [100, 231, 1000])
+@pytest.mark.parametrize("value", [0.1, 123.456, 1e8 / 3])
+def test_data_that_are_all_constant_have_a_fit(n, value):
+    x = np.full((n, 3), value) * [1, 2, 0.5]
+    assert np.isfinite(em.fit(BinaryFactors.init(x, 2, rng=0), x).bounds).all()
+
+
+def test_a_start_below_the_floor_goes_on_from_there():
+    start = BinaryFactors(np.ones((4, 1)), np.zeros(4), 1e-9, [0.5], exact=True)
+    bits = np.repeat([[0.0], [1.0]], 50, axis=0) @ np.ones((1, 4))
+    assert em.fit(start, bits).model.noise <= 1e-9

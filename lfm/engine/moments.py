@@ -39,7 +39,10 @@ class Moments:
     def centred(cls, x: Array) -> "Moments":
         """Return the moments of data x (N, D) with the centred data in place of their scatter."""
         mean = x.mean(axis=0, dtype=np.float64)
-        return cls(len(x), mean, None, x - mean)
+        rows = x - mean
+        rest = rows.mean(axis=0)  # the rounding of the sum, which a constant column would vary by
+        rows -= rest
+        return cls(len(x), mean + rest, None, rows)
 
     @classmethod
     def _scattered(cls, x: Array) -> "Moments":

@@ -98,11 +98,11 @@ def rehearse(vae: nn.Module, x: Tensor) -> None:
     check_weights(vae)
     if not any(weights.requires_grad for weights in vae.parameters()):
         raise ValueError("vae has no weights that learn: all are frozen (requires_grad=False)")
-    one = vae.seen(x[:1])
-    eps = torch.zeros(1, 1, vae.n_factors, dtype=one.dtype, device=one.device)
+    few = vae.seen(x[:2])  # one alone has no statistics, of which some networks have only a batch's
+    eps = torch.zeros(1, len(few), vae.n_factors, dtype=few.dtype, device=few.device)
     try:
         with evaluating(vae):
-            vae.lower_bound(one, eps)
+            vae.lower_bound(few, eps)
     except RuntimeError as error:
         if isinstance(error, MACHINE_FAILED) or NO_MEMORY in str(error):
             raise

@@ -40,7 +40,7 @@ class Bar:
         if self.shown is not None:
             if kind is None:
                 self.shown.total = self.n  # a fit that converged early ends full
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self.shown.close()
 
     def update(self, words: str = "") -> None:
@@ -51,7 +51,7 @@ class Bar:
     def _draw(self) -> None:
         try:
             self._drawn()
-        except (OSError, ValueError):  # a stderr that cannot be written any more
+        except (OSError, ValueError, RuntimeError):  # a stderr that cannot be written any more
             self.shown, self.delay = None, float("inf")
 
     def _drawn(self) -> None:

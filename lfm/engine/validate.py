@@ -211,8 +211,15 @@ def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
 
 
 def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
-    """Return probabilities, each between 0 and 1; they need not sum to anything."""
+    """Return probabilities, each between 0 and 1; they need not sum to anything.
+
+    Sums of float32 or float16 may be above 1 by their rounding, which is cut off.
+    """
+    eps = constants.RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
     p = parameter(p, name, shape)
+    if 1 < p.max() <= 1 + 32 * eps:
+        p = np.minimum(p, 1.0)
+        p.flags.writeable = False
     if p.min() < 0 or p.max() > 1:
         worst = p.min() if p.min() < 0 else p.max()
         raise ValueError(f"{name} has the value {worst:.6g}; wanted probabilities, from 0 to 1")
@@ -233,6 +240,24 @@ def together(**arrays) -> None:
     except ValueError:
         shapes = " and ".join(f"{name} has shape {np.shape(a)}" for name, a in arrays.items())
         raise ValueError(f"{shapes}; wanted shapes that go together") from None
+
+
+def covariance(a, name: str, shape: tuple[int | None, ...]) -> Array:
+    """Return covariances (..., D, D) as a parameter; `cholesky` says whether they are any.
+
+    Those that come in float32 or float16 are as symmetric as their numbers can be; the mean of them
+    and their transposes is then taken.
+    """
+    eps = constants.RESOLUTION.get(str(getattr(a, "dtype", "")).removeprefix("torch."), 0.0)
+    cov = parameter(a, name, shape)
+    if eps == 0.0 or cov.shape[-1] != cov.shape[-2]:
+        return cov
+    gap, size = (np.abs(c).max(axis=(-2, -1)) for c in (cov - cov.mT, cov))
+    if (gap > 32 * eps * size).any():
+        return cov
+    cov = 0.5 * (cov + cov.mT)
+    cov.flags.writeable = False
+    return cov
 
 
 def cholesky(cov: Array, name: str) -> Array:

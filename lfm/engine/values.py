@@ -71,7 +71,7 @@ def covariances(*shape: str) -> Any:
     """Return a field of covariances, symmetric and positive definite."""
 
     def check(value, name, sizes):
-        cov = validate.parameter(value, name, sizes)
+        cov = validate.covariance(value, name, sizes)
         validate.parameter(cov, name, (*cov.shape[:-1], cov.shape[-2]))
         validate.cholesky(cov, name)
         return cov

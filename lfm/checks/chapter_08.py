@@ -7,7 +7,7 @@ from lfm.checks.exercise import Exercise
 standard_normal_kl = Exercise(
     "standard-normal-kl",
     chapter="08",
-    hint="½ Σ (σ² + μ² - 1 - ln σ²).",
+    hint="Average ln q - ln p under q, one factor at a time, then add.",
     praise="0 for the prior itself, and never below",
 )
 
@@ -60,7 +60,7 @@ def half_forgotten(mean, log_var):
 reparametrised = Exercise(
     "reparametrised",
     chapter="08",
-    hint="z = μ + σε with σ = e^(½ ln σ²).",
+    hint="Which power of e^(ln σ²) is σ? It multiplies the noise.",
     praise="the most frequent mistake of all VAE code, avoided",
 )
 
@@ -93,7 +93,7 @@ def noise_forgotten(mean, log_var, eps):
 gaussian_log_likelihood = Exercise(
     "gaussian-log-likelihood",
     chapter="08",
-    hint="-½ Σ (ln 2π + ln σ² + (x - μ)²/σ²).",
+    hint="D independent Gaussians: add their log densities.",
     praise="a log density: it may be positive",
 )
 

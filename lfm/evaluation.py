@@ -11,7 +11,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
 from scipy.special import entr, rel_entr
 
-from lfm.engine import looking, validate
+from lfm.engine import constants, looking, validate
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.progress import watched
 from lfm.engine.signatures import Amount, Count, Doubles, Rng, Switch, Whole, checked
@@ -512,8 +512,8 @@ def _information(a: Array, b: Array) -> float:
 
 
 def _varies(y: Array) -> Array:
-    """Tell which columns vary by more than the rounding of their mean."""
-    return np.ptp(y, axis=0) > 1e-12 * np.abs(y).max(axis=0)
+    """Tell which columns vary by more than rounding, and enough to be squared."""
+    return np.ptp(y, axis=0) > np.maximum(1e-12 * np.abs(y).max(axis=0), np.sqrt(constants.TINY))
 
 
 def _standardised(y: Array, half: int) -> Array:

@@ -75,8 +75,6 @@ def test_times_in_chapter_11_are_those_that_were_measured():
     for figure in figures:
         assert f"| {figure} s |" in RESULTS, figure
     assert any(f"a_step = {figures[-2]} / steps" in c.source for c in cells)
-    (times,) = re.findall(r"\| lfm in bfloat16 over lfm \| ([\d.]+) × \|", RESULTS)
-    assert any(f"takes {float(times):.0f} times as long" in c.source for c in cells)
 
 
 def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
@@ -94,7 +92,7 @@ def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
         rows = re.findall(rf"\| P = \d, {what} \| ([\d.]+) {unit} \|", RESULTS)
         assert f"np.array([{', '.join(rows)}])" in text
     (share,) = re.findall(r"\| P = 8, of it to one other \| (\d+)\.\d %", RESULTS)
-    assert f"with eight processes each sends {share}% of them" in text
+    assert re.search(rf"with eight processes .* more than {share}% of them", text)
     for power in ("0.6", "1.0"):
         (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
         assert f"ends {float(gap):.4f}".replace("0.", ".") in text

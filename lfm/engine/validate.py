@@ -189,13 +189,18 @@ def parameter(a, name: str, shape: tuple[int | None, ...]) -> Array:
     return a
 
 
+def _resolution(a) -> float:
+    """Return the step from 1 to the next number of its kind, or 0 for double precision."""
+    return constants.RESOLUTION.get(str(getattr(a, "dtype", "")).removeprefix("torch."), 0.0)
+
+
 def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
     """Return probabilities: not negative, and summing to 1 along the last axis within 1e-8.
 
     Those that come in float32 or float16 sum to 1 as well as their numbers can; in double precision
     they are then divided by their sum.
     """
-    eps = constants.RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
+    eps = _resolution(p)
     p = parameter(p, name, shape)
     if (p < 0).any():
         raise ValueError(f"{name} has the negative value {p.min():.6g}; wanted probabilities")
@@ -215,7 +220,7 @@ def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
 
     Sums of float32 or float16 may be above 1 by their rounding, which is cut off.
     """
-    eps = constants.RESOLUTION.get(str(getattr(p, "dtype", "")).removeprefix("torch."), 0.0)
+    eps = _resolution(p)
     p = parameter(p, name, shape)
     if 1 < p.max() <= 1 + 32 * eps:
         p = np.minimum(p, 1.0)
@@ -248,7 +253,7 @@ def covariance(a, name: str, shape: tuple[int | None, ...]) -> Array:
     Those that come in float32 or float16 are as symmetric as their numbers can be; the mean of them
     and their transposes is then taken.
     """
-    eps = constants.RESOLUTION.get(str(getattr(a, "dtype", "")).removeprefix("torch."), 0.0)
+    eps = _resolution(a)
     cov = parameter(a, name, shape)
     if eps == 0.0 or cov.shape[-1] != cov.shape[-2]:
         return cov

@@ -256,6 +256,18 @@ def added_up(bounds, sizes):
     return logsumexp(bounds + _log_modes(sizes))
 
 
+@estimate_of_the_evidence.mistake(
+    "different ends are added up; wanted is what the one end that you keep says alone"
+)
+def distinct_ends_added_up(bounds, sizes):
+    return logsumexp(np.unique(np.round(bounds + _log_modes(sizes), 9)))
+
+
+@estimate_of_the_evidence.mistake("a component is idle if N_k < 1; one of size 1 is in use")
+def size_one_counted_as_idle(bounds, sizes):
+    return (bounds + gammaln(sizes.shape[1] + 1) - gammaln((sizes <= 1).sum(1) + 1)).max()
+
+
 @estimate_of_the_evidence.mistake("this is the end with the most modes; compare L + ln M")
 def most_modes(bounds, sizes):
     ends = _log_modes(sizes)

@@ -87,6 +87,11 @@ def slopes_of_the_output(x, w, v, t):
     return backwards(x, w, v, t) / (v @ np.tanh(x * w) - t)
 
 
+@network_slopes.mistake("h (1 - h) is the slope of the logistic function; that of tanh is 1 - h²")
+def logistic_slope(x, w, v, t):
+    return backwards(x, w, v, t, tanh=lambda a, h: h * (1 - h))
+
+
 gaussian_sample = Exercise(
     "gaussian-sample",
     chapter="07",
@@ -295,6 +300,7 @@ def ascend(
     rates,
     *,
     entropy=lambda s: 1.0,
+    width=lambda s: s,
     prior=1.0,
     log=True,
     noise=True,
@@ -311,8 +317,8 @@ def ascend(
     m, log_s, trace = 0.0, 0.0, []
     for e, rate in zip(eps, rates, strict=True):
         s = np.exp(log_s)
-        new = m + rate * slopes(m + s * e).mean()
-        slope = slopes((new if turns else m) + s * e)
+        new = m + rate * slopes(m + width(s) * e).mean()
+        slope = slopes((new if turns else m) + width(s) * e)
         by_s = (slope * e).mean() if noise else slope.mean()
         m, log_s = new, log_s + rate * (by_s * (s if log else 1) + entropy(s))
         trace.append([m, log_s])
@@ -397,3 +403,14 @@ def landing(x, eps, rates):
             m, log_s = m + rate * slope.mean(), log_s + rate * (slope * s * e).mean()
             trace.append([m, log_s])
     return np.array(trace)
+
+
+@fit_by_samples.mistake("the noise was multiplied by the variance; a sample is m + σε")
+def variance_for_deviation(x, eps, rates):
+    with np.errstate(all="ignore"):
+        return ascend(x, eps, rates, width=np.square)
+
+
+@fit_by_samples.mistake("the entropy of q raises the bound: its slope in ln σ is +1")
+def entropy_lowers(x, eps, rates):
+    return ascend(x, eps, rates, entropy=lambda s: -1.0)

@@ -30,7 +30,7 @@ class Decomposition(NamedTuple):
 def log_marginal(log_joint: LogTable) -> Array:
     """Return ln p(x | θ) = ln Σ_z p(x, z | θ) in nats, shape (...); what learning maximises.
 
-    Eq. objective. The sum is taken in the log domain, so that nothing underflows.
+    Eq. objective. The sum is taken in the log domain, so that it never underflows.
     """
     return logsumexp(log_joint, axis=-1)
 

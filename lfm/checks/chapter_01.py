@@ -84,7 +84,7 @@ def tiny_number_added(t):
 
 @log_marginal.mistake(
     "where the exponentials underflow, -inf was replaced by another number; subtract the row's "
-    "maximum before exp, and nothing underflows"
+    "maximum before exp, and the sum is never 0"
 )
 def infinity_replaced(t):
     return np.nan_to_num(np.log(np.exp(t).sum(axis=-1)))

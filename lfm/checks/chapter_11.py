@@ -14,7 +14,7 @@ numbers_to_send = Exercise(
 
 @numbers_to_send.draw
 def sizes(rng):
-    return int(rng.integers(1, 30)), int(rng.integers(1, 40))
+    return int(rng.integers(2, 30)), int(rng.integers(1, 40))
 
 
 @numbers_to_send.reference

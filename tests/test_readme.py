@@ -95,7 +95,7 @@ def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
     assert re.search(rf"with eight processes .* more than {share}% of them", text)
     for power in ("0.6", "1.0"):
         (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
-        assert f"ends {float(gap):.4f}".replace("0.", ".") in text
+        assert f" {float(gap):.4f}".replace("0.", ".") in text
     page = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
     (step,) = re.findall(r"a step takes (\d+ µs), according to `benchmarks/GPU.md`", text)
     assert re.search(rf"\| a step, lfm +\| {step} +\|", page)

@@ -97,7 +97,7 @@ def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
         (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
         assert f" {float(gap):.4f}".replace("0.", ".") in text
     page = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
-    (step,) = re.findall(r"a step takes (\d+ µs), according to `benchmarks/GPU.md`", text)
+    (step,) = re.findall(r"(\d+ µs) a step on one H200, `benchmarks/GPU.md`", text)
     assert re.search(rf"\| a step, lfm +\| {step} +\|", page)
 
 

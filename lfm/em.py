@@ -95,14 +95,18 @@ class Model(Protocol):
         """
 
     def lower_bound(self, stats: Stats) -> float:
-        """Return L(q, θ) in nats, summed over data, no constant dropped."""
+        """Return L(q, θ) in nats, summed over data, no constant dropped.
+
+        Where the model has a prior on θ, ln p(θ) is added: that sum is what must not fall.
+        """
 
 
 class OptionalParts(Protocol):
-    """What a model may have besides; the loop uses it where it is there."""
+    """What a model may have besides; the loop uses the methods and `needs_q` where it has them."""
 
     needs_q: bool  # whether `infer` goes on from the old q (True where a model does not say)
-    exact_inference: bool  # whether `infer` returns the posterior itself (False where not said)
+    # Whether `infer` returns the posterior itself (False where not said). For `checks.contract`.
+    exact_inference: bool
 
     def infer_and_expect(self, x: Array) -> Stats:
         """Return `expect(x, infer(x))` in one pass over x that never holds q whole.
@@ -138,7 +142,7 @@ class Fit:
 
     model: Any
     q: Any = Late()  # as in `Step`; of batches see `steps`
-    bounds: Array  # L after each inference step, in nats; one more than learning steps made
+    bounds: Array  # `lower_bound` after each inference step; one more than learning steps made
     converged: bool
 
 

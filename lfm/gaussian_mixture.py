@@ -36,7 +36,7 @@ class DegenerateComponent(ValueError):
 class MixtureStats(CentredStats):
     """Σ_n E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D) that lie near the data."""
 
-    r: Array = sums("K")  # N_k = Σ_n r_nk
+    r: Array = sums("K")  # Σ_n r_nk, in formulas N_k
     rx: Array = sums("K", "D")  # Σ_n r_nk y_n
     rxx: Array = sums("K", "D", "D")  # Σ_n r_nk y_n y_nᵀ
 
@@ -46,7 +46,10 @@ class MixtureStats(CentredStats):
         return replace(self, origin=origin, rx=self.rx - shift, rxx=self.scatter(origin))
 
     def scatter(self, means: Array) -> Array:
-        """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D)."""
+        """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D).
+
+        With origins 0 and the weighted means it is Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
+        """
         s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
         cross = self.rx[:, :, None] * s[:, None, :]
         return self.rxx - (cross + cross.mT) + self.r[:, None, None] * (s[:, :, None] * s[:, None])
@@ -129,7 +132,10 @@ class GaussianMixture:
         return weighted_sums(x, q, self.means)
 
     def infer_and_expect(self, x: Rows) -> MixtureStats:
-        """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole."""
+        """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole.
+
+        For each piece `engine/quadratic.py` computes the same scores, softmax and sums.
+        """
         psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
         return MixtureStats(len(x), *self._joint.posterior_sums(x, psi))
 

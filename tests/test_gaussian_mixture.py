@@ -4,6 +4,7 @@ import itertools
 import re
 import time
 import tracemalloc
+from dataclasses import replace
 from math import exp, log, pi
 
 import numpy as np
@@ -683,3 +684,17 @@ def test_collapses_on_zeros_with_a_prior_rise_in_unlike_units(seed):
     x = x * 10.0 ** rng.uniform(-12, 12, d)
     start = GaussianMixture.init(x, k, rng=seed, prior=InverseWishart.from_data(x, k))
     assert np.isfinite(em.fit(start, x, max_iter=300, tol=0).bounds).all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("far", [0.0, 1e4])  # one origin for all components, or one for each
+def test_one_pass_gives_the_statistics_of_infer_and_expect(seed, far):
+    model, x = random_mixture(seed), far + dyadic(seed)
+    model = replace(model, means=far + model.means)
+    found, expected = model.infer_and_expect(x), model.expect(x, model.infer(x))
+    assert found.n == expected.n
+    assert found.entropy == pytest.approx(expected.entropy, rel=1e-9)
+    found = found.about(expected.origin)
+    for name in ("r", "rx", "rxx"):
+        a, b = getattr(found, name), getattr(expected, name)
+        np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7 * len(x))

@@ -3,7 +3,7 @@
 validate    checks of arguments, with errors that say what came and what is wanted
 signatures  what functions want of their arguments, checked as their signatures say
 values      frozen values: models and q's that cannot be changed by accident
-constants   every numerical constant of the closed-form models, with its reason
+constants   the numerical limits and sizes, each with its reason
 passes      how data pass through the loop: whole, as sums, or batch by batch
 chunks      rows of data, as many at a time as fit the cache
 quadratic   the scores of Gaussians and the sums that they weigh

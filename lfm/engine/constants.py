@@ -1,6 +1,7 @@
-"""Every numerical constant of the package, each with its reason.
+"""The package's numerical limits and sizes, each with its reason.
 
-Read as `constants.NAME` where it is used, so that a test can change it there.
+Read as `constants.NAME` where it is used, so that a test can change it there. What serves one line
+only stands in that line.
 """
 
 import numpy as np

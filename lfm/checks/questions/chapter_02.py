@@ -11,7 +11,8 @@ from lfm.toy import TwoBells
 
 def iteration_of_two_bells(rng) -> Numbers | None:
     x, theta = pick(rng, -1.5, 4.5, 0.5, 3), float(pick(rng, 1, 3, 0.5))
-    if len(set(x)) < 3:
+    # A variant asks which bell is nearer: no datum lies halfway, and the moving bell has one.
+    if len(set(x)) < 3 or theta / 2 in x or max(x) < theta / 2:
         return None
     model, column = TwoBells(theta), x[:, None]
     q = model.infer(column)

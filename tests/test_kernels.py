@@ -1,4 +1,4 @@
-"""What `make test-kernels` says is so: sets differ, narrow claims are named."""
+"""What `make test-kernels` says is so: sets differ, verdicts can be bad, spread is shown."""
 
 import nbformat
 import numpy as np

@@ -93,9 +93,9 @@ def test_what_chapter_11_says_of_memory_speed_and_exchanges_was_measured():
         assert f"np.array([{', '.join(rows)}])" in text
     (share,) = re.findall(r"\| P = 8, of it to one other \| (\d+)\.\d %", RESULTS)
     assert re.search(rf"with eight processes .* more than {share}% of them", text)
-    for power in ("0.6", "1.0"):
+    for power, words in (("0.6", r"$\kappa = 0.6$"), ("1.0", "ends")):
         (gap,) = re.findall(rf"power {power}, \S+ s \| ([\d.]+) nats per datum", RESULTS)
-        assert f" {float(gap):.4f}".replace("0.", ".") in text
+        assert f"{words} {float(gap):.4f}".replace(" 0.0", " .0") in text
     page = (ROOT / "benchmarks" / "GPU.md").read_text(encoding="utf-8")
     (step,) = re.findall(r"(\d+ µs) a step on one H200, `benchmarks/GPU.md`", text)
     assert re.search(rf"\| a step, lfm +\| {step} +\|", page)

@@ -19,6 +19,7 @@ from lfm.engine.signatures import Amount, Whole, checked
 from lfm.engine.values import Late
 
 Array = np.ndarray
+Total = Callable[[Any], Any]  # the sums of all data from those of the part that is here
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,12 +155,7 @@ class BoundDecreased(ArithmeticError):
 
 
 def steps(
-    model: Model,
-    x,
-    q=None,
-    *,
-    batch_size: int | None = None,
-    total: Callable[[Any], Any] | None = None,
+    model: Model, x, q=None, *, batch_size: int | None = None, total: Total | None = None
 ) -> Iterator[Step]:
     """Return an iterator over a `Step` after every half-step, inference first, without end.
 
@@ -199,7 +195,7 @@ def fit(
     max_iter: Whole = 1000,
     tol: Amount = 1e-6,
     batch_size: int | None = None,
-    total: Callable[[Any], Any] | None = None,
+    total: Total | None = None,
     progress: bool | None = None,
 ) -> Fit:
     """Alternate inference and learning until the bound rises by less than `tol` nats per datum.

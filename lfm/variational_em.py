@@ -121,20 +121,12 @@ class BinaryFactors:
         `groups` the sweep goes from group to group, by Eq. structured-q. With `restarts` sweeps go
         on until they settle, from each of the 2^K states too; each datum keeps its best end.
         """
-        n, k = len(x), len(self.probs)
         if self.exact:
             return _enumerated(self, validate.data(x))
-        start = np.broadcast_to(self.probs, (n, k)) if q is None else q.probs
+        m = np.broadcast_to(self.probs, (len(x), len(self.probs))) if q is None else q.probs
         if self.groups:
-            return _structured(self, validate.data(x), start, settle=q is None)
-
-        def work(x, m):
-            m, drive = np.array(m.T, order="C"), self._drive(x)  # (K, n)
-            if self.restarts:
-                return self._best(m, drive).T
-            return (_converged(self._sweep, m, drive) if q is None else self._sweep(m, drive)).T
-
-        return Bernoulli(chunks.over(work, x, start, row=len(self.mean) + 4 * k))
+            return _structured(self, validate.data(x), m, settle=q is None)
+        return _product(self, x, m, settle=q is None)
 
     def _sweep(self, m: Array, drive: Array) -> Array:
         """Return m (K, n) renewed row by row: each the best for what the others are by then.
@@ -145,18 +137,6 @@ class BinaryFactors:
         for k, overlap in enumerate(self._overlap):
             m[k] = expit(drive[k] - overlap @ m)
         return m
-
-    def _best(self, m: Array, drive: Array) -> Array:
-        """Return the end (K, n) with the highest bound for each datum: from m, and all states."""
-        best, top = m, np.full(m.shape[1], -np.inf)
-        known = np.isfinite(drive)  # the others are on or off for certain, whatever the start
-        for start in (m, *(np.repeat(s[:, None], m.shape[1], axis=1) for s in self.states)):
-            end = _converged(self._sweep, start, drive)
-            pairs = 0.5 * np.einsum("kn,kj,jn->n", end, self._overlap, end, optimize=True)
-            fit = np.where(known, end * np.where(known, drive, 0.0), 0.0).sum(axis=0) - pairs
-            L = fit + Bernoulli(end.T).entropy()
-            best, top = np.where(top < L, end, best), np.maximum(L, top)
-        return best
 
     def expect(self, x: Data, q: Bernoulli | Enumerated) -> FactorStats:
         """Return Σ of E_q[(y, y², z, y zᵀ, z zᵀ)] and H[q]: what factor analysis needs too.
@@ -207,7 +187,7 @@ class BinaryFactors:
             y = x - self.mean
             squares = np.einsum("nd,nd->n", y, y) / self.noise
             const = len(self.mean) * np.log(2 * np.pi * self.noise)
-            return logsumexp(self._scores(x), axis=1) - 0.5 * (squares + const)
+            return logsumexp(_scores(self, x), axis=1) - 0.5 * (squares + const)
 
         return chunks.over(work, x, row=_row(self))
 
@@ -248,20 +228,17 @@ class BinaryFactors:
         squares = np.einsum("sk,kj,sj->s", s, self._gram, s, optimize=True)
         return np.maximum(log_prior, constants.LOG_ZERO) - 0.5 * squares
 
-    @cached_property
-    def _alone_in_groups(self) -> list[tuple[list[int], "BinaryFactors"]]:
-        """The groups, those of one factor too, each with the model that has no other factors."""
-        W, pi, kept = self.loadings, self.probs, {i for g in self.groups for i in g}
-        groups = [list(g) for g in self.groups if g] + [
-            [i] for i in range(len(pi)) if i not in kept
-        ]
-        return [
-            (g, replace(self, loadings=W[:, g], probs=pi[g], exact=True, groups=())) for g in groups
-        ]
 
-    def _scores(self, x: Array) -> Array:
-        """ln p(x_n, z | θ) in nats for all states (n, 2^K), but for what x_n alone adds."""
-        return (x - self.mean) @ (self.loadings / self.noise) @ self.states.T + self._alone
+def _product(model: BinaryFactors, x: Array, m: Array, settle: bool) -> Bernoulli:
+    """Return q(Z), a product of Bernoullis, from the probabilities m (N, K): a sweep, or many."""
+
+    def work(x, m):
+        m, drive = np.array(m.T, order="C"), model._drive(x)  # (K, n)
+        if model.restarts:
+            return _best(model, m, drive).T
+        return (_converged(model._sweep, m, drive) if settle else model._sweep(m, drive)).T
+
+    return Bernoulli(chunks.over(work, x, m, row=len(model.mean) + 4 * len(model.probs)))
 
 
 def _converged(sweep, m: Array, drive: Array) -> Array:
@@ -278,13 +255,26 @@ def _converged(sweep, m: Array, drive: Array) -> Array:
     return result
 
 
+def _best(model: BinaryFactors, m: Array, drive: Array) -> Array:
+    """Return the end (K, n) with the highest bound for each datum: from m, and all states."""
+    best, top = m, np.full(m.shape[1], -np.inf)
+    known = np.isfinite(drive)  # the others are on or off for certain, whatever the start
+    for start in (m, *(np.repeat(s[:, None], m.shape[1], axis=1) for s in model.states)):
+        end = _converged(model._sweep, start, drive)
+        pairs = 0.5 * np.einsum("kn,kj,jn->n", end, model._overlap, end, optimize=True)
+        fit = np.where(known, end * np.where(known, drive, 0.0), 0.0).sum(axis=0) - pairs
+        L = fit + Bernoulli(end.T).entropy()
+        best, top = np.where(top < L, end, best), np.maximum(L, top)
+    return best
+
+
 def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
     """Return the exact posterior: Bayes' rule over all states, some data at a time."""
     s, counts = model.states, np.zeros(len(model.states))
 
     def work(x):
         nonlocal counts
-        r, shifted, log_norm = softmax(model._scores(x), axis=1)  # (n, 2^K)
+        r, shifted, log_norm = softmax(_scores(model, x), axis=1)  # (n, 2^K)
         entropy = log_norm - np.einsum("ns,ns->n", r, shifted)
         counts += r.sum(axis=0)
         return np.column_stack([r @ s, entropy])
@@ -299,26 +289,40 @@ def _structured(model: BinaryFactors, x: Array, m: Array, settle: bool) -> Enume
 
     With `settle`, sweeps go before it until no probability moves.
     """
+    W, groups = model.loadings, _alone_in_groups(model)
     if settle:
-        m = _converged(lambda m, x: _group_sweep(model, x.T, m.T)[0].T, m.T, x.T).T
-    m, entropies, covs = _group_sweep(model, x, m)
+        m = _converged(lambda m, x: _group_sweep(W, groups, x.T, m.T)[0].T, m.T, x.T).T
+    m, entropies, covs = _group_sweep(W, groups, x, m)
     return Enumerated(m, entropies, covs + m.T @ m)
 
 
-def _group_sweep(model: BinaryFactors, x: Array, m: Array) -> tuple[Array, Array, Array]:
+def _alone_in_groups(model: BinaryFactors) -> list[tuple[list[int], BinaryFactors]]:
+    """Return the groups, those of one factor too, each with the model that has no other factors."""
+    W, pi, kept = model.loadings, model.probs, {i for g in model.groups for i in g}
+    groups = [list(g) for g in model.groups if g] + [[i] for i in range(len(pi)) if i not in kept]
+    return [
+        (g, replace(model, loadings=W[:, g], probs=pi[g], exact=True, groups=())) for g in groups
+    ]
+
+
+def _group_sweep(W: Array, groups: list, x: Array, m: Array) -> tuple[Array, Array, Array]:
     """Return m (N, K), H[q(z_n)] (N,) and Σ_n Cov[z_n] (K, K), renewed group by group.
 
     Eq. structured-q: a group's table is its exact posterior for what the means of all others leave
     unexplained. It is made anew from those means, so of the old q nothing but m is needed.
     """
-    W, m = model.loadings, np.array(m)
-    entropies, covs = np.zeros(len(x)), np.zeros((len(W.T), len(W.T)))
-    for g, alone in model._alone_in_groups:
+    m, entropies, covs = np.array(m), np.zeros(len(x)), np.zeros((len(W.T), len(W.T)))
+    for g, alone in groups:
         rest = x - (m @ W.T - m[:, g] @ W[:, g].T)  # what the others leave (N, D)
         q = _enumerated(alone, rest)
         m[:, g], covs[np.ix_(g, g)] = q.probs, q.total_cov()
         entropies += q.entropies
     return m, entropies, covs
+
+
+def _scores(model: BinaryFactors, x: Array) -> Array:
+    """ln p(x_n, z | θ) in nats for all states (n, 2^K), but for what x_n alone adds."""
+    return (x - model.mean) @ (model.loadings / model.noise) @ model.states.T + model._alone
 
 
 def _row(model: BinaryFactors) -> int:

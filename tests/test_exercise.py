@@ -1,6 +1,7 @@
 """Exercises: what the decorators fill in, and where those of a chapter stand."""
 
 import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,15 +10,17 @@ from lfm import checks
 from lfm.checks import exercise
 from lfm.checks.exercise import Exercise
 
+FILES = sorted(p.stem for p in Path(checks.__file__).parent.glob("chapter_*.py"))
 
-@pytest.mark.parametrize("chapter", exercise.CHAPTERS)
-def test_the_exercises_in_a_chapters_file_carry_its_number(chapter):
-    members = vars(importlib.import_module(f"lfm.checks.chapter_{chapter}"))
+
+@pytest.mark.parametrize("file", FILES)
+def test_the_exercises_in_a_chapters_file_carry_its_number(file):
+    members = vars(importlib.import_module(f"lfm.checks.{file}"))
     found = {name: e for name, e in members.items() if isinstance(e, exercise.Exercise)}
     assert found
-    assert {e.chapter for e in found.values()} == {chapter}
+    assert {e.chapter for e in found.values()} == {file.split("_")[1]}
     assert [name.replace("_", "-") for name in found] == [e.name for e in found.values()]
-    assert [e.name for e in found.values()] == checks.exercises(chapter)
+    assert {e.name for e in found.values()} <= set(checks.exercises(file.split("_")[1]))
 
 
 def test_decorators_fill_in_the_exercise_and_leave_the_functions_as_they_are():
@@ -52,10 +55,9 @@ def test_decorators_fill_in_the_exercise_and_leave_the_functions_as_they_are():
 def test_the_exercises_stand_in_the_order_of_the_course():
     found = exercise.registered()
     assert found is exercise.registered()
-    assert tuple(f"{n:02d}" for n in range(13)) == exercise.CHAPTERS
     chapters = [e.chapter for e in found.values()]
     assert chapters == sorted(chapters)
-    assert {*chapters} == {*exercise.CHAPTERS}
+    assert {*chapters} == {f"{n:02d}" for n in range(13)}
     assert [e.name for e in found.values()] == list(found)
     for e in found.values():
         assert e.hint

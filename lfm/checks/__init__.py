@@ -10,8 +10,9 @@ letter, `check("which-question", "a")`. Everything runs offline, from a fixed se
 writes an exam with its key and its figures: questions whose numbers and words are drawn from the
 seed. `contract(model, x)` says which promise a model of your own breaks (`promises.py`).
 
-Of each chapter `chapter_00.py` has the exercises and `chapter_00.toml` the quizzes; in `questions`,
-`chapter_01.py` computes the answers of the exam's questions and `chapter_01.toml` has their words.
+Of each chapter `chapter_00.py` has the exercises (two chapters have a second file, which continues
+the first) and `chapter_00.toml` the quizzes; in `questions`, `chapter_01.py` computes the answers
+of the exam's questions and `chapter_01.toml` has their words.
 """
 
 from collections.abc import Callable, Sequence

@@ -17,9 +17,8 @@ A chapter's file names each exercise once, and its functions after it:
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import NamedTuple
-
-CHAPTERS = tuple(f"{number:02d}" for number in range(13))
 
 
 class Mistake(NamedTuple):
@@ -66,6 +65,7 @@ class Exercise:
 @cache
 def registered() -> dict[str, Exercise]:
     """Return the exercises of all chapters by name, in the order of the course."""
-    modules = [import_module(f"lfm.checks.chapter_{chapter}") for chapter in CHAPTERS]
+    files = sorted(Path(__file__).parent.glob("chapter_*.py"))
+    modules = [import_module(f"lfm.checks.{path.stem}") for path in files]
     found = [v for module in modules for v in vars(module).values() if isinstance(v, Exercise)]
     return {exercise.name: exercise for exercise in found}

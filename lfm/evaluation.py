@@ -92,9 +92,6 @@ def match_factors(found: Doubles, truth: Doubles) -> Match:
 
 # ------------------------------------------------------------------ deep models
 
-# Draws of z for each datum in a step that refines its q.
-SAMPLES_A_STEP = 8
-
 
 @looking.at_rest
 def log_likelihood(vae: "VAE", x, n_samples: Count, *, rng) -> Array:
@@ -120,7 +117,7 @@ def _log_sum_of_weights(vae: "VAE", x, n_samples: int, width: int, generator) ->
     """Return ln Σ_s p(x_n, z_s) / q(z_s | x_n) for data on their device (N,), in float64."""
     import torch
 
-    like, depth = next(vae.parameters()), max(1, looking.CHUNK // (len(x) * width))
+    like, depth = next(vae.parameters()), max(1, constants.LAYER_NUMBERS // (len(x) * width))
     total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=like.device)
     for s in range(0, n_samples, depth):
         shape = (min(depth, n_samples - s), len(x), vae.n_factors)
@@ -186,7 +183,7 @@ def log_prob_on_a_grid(vae: "VAE", x, *, points: int = 161, reach: float = 6.0) 
     reach = float(validate.squarable(validate.scalar(reach, "reach", 0.0, strict=True), "reach"))
     at = np.linspace(-reach, reach, validate.count(points, "points", 3))
     grid, log_prior = _prior_on_a_grid(at, vae.n_factors, like=vae.seen(x[:1]))
-    size = max(1, looking.CHUNK // (4 * looking.width(vae, vae.seen(x[:1]))))
+    size = max(1, constants.LAYER_NUMBERS // (4 * looking.width(vae, vae.seen(x[:1]))))
     rows = max(1, size // len(grid))
     # Sums go to one array that is there before: what is kept between chunks splits the memory.
     total = torch.full((len(x),), -torch.inf, dtype=torch.float64, device=grid.device)
@@ -226,7 +223,8 @@ def gaps(
     x = vae.checked(x)
     generator = torch.Generator().manual_seed(validate.torch_seed(rng))
     log_prob = log_prob_on_a_grid(vae, x)
-    parts = looking.parts(vae, x, each=4 * SAMPLES_A_STEP)  # layers are kept for the way back
+    each = 4 * constants.SAMPLES_A_STEP  # layers are kept for the way back
+    parts = looking.parts(vae, x, each=each)
     found = []
     with progress_bar(steps * len(parts), desc="refining q") as bar:
         for part in parts:
@@ -259,7 +257,7 @@ def _refined(vae: "VAE", x, q, full: bool, n_steps: int, generator, bar) -> "Mul
     for step in range(n_steps):
         optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / n_steps)
         optimiser.zero_grad()
-        eps = _noise(SAMPLES_A_STEP, x, k, generator)
+        eps = _noise(constants.SAMPLES_A_STEP, x, k, generator)
         explained, divergence = vae.terms_of(free(), x, eps)
         (divergence - explained).sum().backward(inputs=own)  # the networks stay as they are
         optimiser.step()
@@ -269,7 +267,7 @@ def _refined(vae: "VAE", x, q, full: bool, n_steps: int, generator, bar) -> "Mul
 
 def _bound_of(vae: "VAE", q, x, eps) -> Array:
     """Return the bound (N,) of q for data x, estimated by noise eps (S, N, K), a part at a time."""
-    depth, total = max(1, looking.CHUNK // (len(x) * looking.width(vae, x))), 0.0
+    depth, total = max(1, constants.LAYER_NUMBERS // (len(x) * looking.width(vae, x))), 0.0
     for part in eps.split(depth):
         explained, divergence = vae.terms_of(q, x, part)
         total = total + len(part) * explained.double()
@@ -313,7 +311,7 @@ def kl_split(vae: "VAE", x, *, rng: Rng) -> KLSplit:
     looking.sound(vae, std.log())  # nor is it 0
     eps = torch.as_tensor(rng.standard_normal(mean.shape))
     z = mean + std * eps
-    rows = torch.arange(len(z)).split(max(1, looking.CHUNK // mean.numel()))
+    rows = torch.arange(len(z)).split(max(1, constants.LAYER_NUMBERS // mean.numel()))
     return KLSplit(*torch.cat([_split(z, mean, std, part) for part in rows], 1).mean(1).tolist())
 
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from lfm.engine import networks, optimisers, randomness, validate
+from lfm.engine import constants, networks, optimisers, randomness, validate
 from lfm.engine.networks import evaluating, modes_kept
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.signatures import Amount, Switch, Whole, checked
@@ -35,11 +35,6 @@ __all__ = [
 ]
 
 Tensor = torch.Tensor
-
-# A batch whose bound is this many times further down than the first one's has exploded.
-EXPLODED = 1e3
-# Held-out data that are looked at together: a few MB in the widest layer.
-VALIDATION_ROWS = 1000
 
 
 class TrainingDiverged(ArithmeticError):
@@ -255,7 +250,7 @@ class Run:
         bounds = (terms[:, 0] - terms[:, 1]).cpu()
         if self.first is None:
             self.first = float(bounds[0])
-        floor = -EXPLODED * (abs(self.first) + self.x.shape[1])
+        floor = -constants.EXPLODED * (abs(self.first) + self.x.shape[1])
         bad = (~(bounds > floor)).nonzero()  # also where it is NaN
         if len(bad) == 0:
             return
@@ -285,7 +280,7 @@ class Run:
         generator = torch.Generator(self.device).manual_seed(0)
         total = 0.0
         with evaluating(self.vae):
-            for x in self.held_out.split(VALIDATION_ROWS):
+            for x in self.held_out.split(constants.VALIDATION_ROWS):
                 x = self.drawn(x, generator)
                 bounds = self.vae.lower_bound(x, self.noise(x, generator))
                 total += bounds.double().sum().item()

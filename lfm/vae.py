@@ -16,17 +16,13 @@ import torch
 from torch import nn
 from torch.distributions import Bernoulli, Distribution, Independent, MultivariateNormal, Normal
 
-from lfm.engine import networks
+from lfm.engine import constants, networks
 from lfm.engine.inputs import TakesData
 from lfm.engine.networks import Activation, ImageSize, Network, evaluating
 from lfm.engine.randomness import seeded
 from lfm.engine.signatures import Amount, Count, Counts, Data, Rng, checked
 
 Tensor = torch.Tensor
-
-# No standard deviation of a Gaussian decoder goes below this, in the units of the data. Where some
-# pixel can be predicted exactly the density has no upper limit, and training would chase it.
-STD_FLOOR = 0.01
 
 
 # ------------------------------------------------------------------ networks
@@ -123,7 +119,7 @@ class DiagonalGaussian(Conditional):
     options = ("floor",)
 
     @checked
-    def __init__(self, network: Network, floor: Amount = STD_FLOOR):
+    def __init__(self, network: Network, floor: Amount = constants.STD_FLOOR):
         super().__init__(network)
         self.floor = floor
 
@@ -146,7 +142,7 @@ class FullGaussian(Conditional):
     options = ("size", "floor")
 
     @checked
-    def __init__(self, network: Network, size: Count, floor: Amount = STD_FLOOR):
+    def __init__(self, network: Network, size: Count, floor: Amount = constants.STD_FLOOR):
         super().__init__(network)
         self.size, self.floor = size, floor
         self.register_buffer("below", torch.tril_indices(size, size, -1), persistent=False)
@@ -169,7 +165,7 @@ class SharedGaussian(Conditional):
     options = ("floor",)
 
     @checked
-    def __init__(self, network: Network, floor: Amount = STD_FLOOR):
+    def __init__(self, network: Network, floor: Amount = constants.STD_FLOOR):
         super().__init__(network)
         self.floor = floor
         self.log_var = nn.Parameter(torch.zeros(()))

@@ -9,7 +9,7 @@ from deep import conditional
 from sklearn.linear_model import Ridge
 
 from lfm import data
-from lfm.engine import looking
+from lfm.engine import constants
 from lfm.evaluation import (
     active_units,
     attribute_control,
@@ -119,7 +119,7 @@ def test_log_likelihood_is_that_of_the_exact_model():
 def test_chunks_of_samples_add_up_inside_the_log(monkeypatch):
     vae, model = linear_model()
     x, _ = model.sample(5, rng=1)
-    monkeypatch.setattr(looking, "CHUNK", 80)  # four samples at a time
+    monkeypatch.setattr(constants, "LAYER_NUMBERS", 80)  # four samples at a time
     found = log_likelihood(vae, x, 4000, rng=0)
     np.testing.assert_allclose(found, model.log_prob(x), atol=0.1)
 

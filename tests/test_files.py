@@ -34,7 +34,7 @@ from damage import (
 from mirror import CONTENT
 
 from lfm import data
-from lfm.engine import files
+from lfm.engine import constants, files
 
 ROOT = Path(__file__).parent.parent
 
@@ -118,7 +118,7 @@ def test_debris_is_removed_when_it_is_old_and_nothing_else(tmp_path):
     living = tmp_path / f".run[1].lfm.{'1' * 32}"  # another run may be writing it just now
     for part in (path, old, living, tmp_path / ".run[1].lfm.notes"):
         part.write_bytes(b"half")
-        os.utime(part, (time.time() - 2 * files.STALE,) * 2)
+        os.utime(part, (time.time() - 2 * constants.STALE,) * 2)
     os.utime(living)
     files.remove_debris(path)
     assert {p.name for p in tmp_path.iterdir()} == {path.name, living.name, ".run[1].lfm.notes"}

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lfm import data, evaluation, training
-from lfm.engine import looking
+from lfm.engine import constants, looking
 from lfm.vae import VAE, BernoulliPixels, DiagonalGaussian, FullGaussian, SharedGaussian
 
 
@@ -54,7 +54,7 @@ def test_the_widest_layer_is_found_and_no_hook_is_left(vae, widest):
 def test_parts_are_as_many_rows_as_fit(monkeypatch):
     vae, x = small(hidden=(50,)), np.zeros((23, 3))
     assert looking.parts(vae, x) == [slice(0, 23)]
-    monkeypatch.setattr(looking, "CHUNK", 500)
+    monkeypatch.setattr(constants, "LAYER_NUMBERS", 500)
     assert looking.parts(vae, x) == [slice(0, 10), slice(10, 20), slice(20, 23)]
     assert looking.parts(vae, x[:10], each=2) == [slice(0, 5), slice(5, 10)]
     assert looking.parts(vae, x[:2], each=100) == [slice(0, 1), slice(1, 2)]  # one at least
@@ -63,7 +63,7 @@ def test_parts_are_as_many_rows_as_fit(monkeypatch):
 @pytest.mark.parametrize("rows", [4, 23])
 def test_what_is_made_of_each_part_lies_one_below_the_other(rows, monkeypatch):
     vae, x = small(), np.random.default_rng(0).normal(size=(23, 3))
-    monkeypatch.setattr(looking, "CHUNK", 8 * rows)
+    monkeypatch.setattr(constants, "LAYER_NUMBERS", 8 * rows)
     seen = []
 
     def work(part):
@@ -145,7 +145,7 @@ def test_chunks_do_not_change_what_is_computed(monkeypatch):
     vae = VAE.dense(2, 2, (20,), rng=0, decoder=DiagonalGaussian)
     whole = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
     refined = evaluation.gaps(vae, x, rng=0, steps=50, n_samples=400)
-    monkeypatch.setattr(looking, "CHUNK", 2000)
+    monkeypatch.setattr(constants, "LAYER_NUMBERS", 2000)
     parts = evaluation.kl_split(vae, x, rng=0), evaluation.log_prob_on_a_grid(vae, x, points=21)
     np.testing.assert_allclose(parts[0], whole[0], rtol=1e-9)
     np.testing.assert_allclose(parts[1], whole[1], rtol=1e-5)

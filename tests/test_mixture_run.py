@@ -8,6 +8,7 @@ from torchrun import alone, blobs, bounds, mixture, run
 
 from lfm import data, distributed, em, training
 from lfm.distributions import InverseWishart
+from lfm.engine import constants
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import mixture_run, sealed
 from lfm.vae import VAE
@@ -80,7 +81,7 @@ def test_another_rank_fits_and_neither_prints_nor_writes(folder, tmp_path, monke
 
 
 def test_the_start_is_found_from_a_sample_of_many_rows(folder, monkeypatch):
-    monkeypatch.setattr(mixture_run, "START_ROWS", 50)
+    monkeypatch.setattr(constants, "START_ROWS", 50)
     model, before = mixture_run._start(data.Shards(folder), options(folder, prior=True), {})
     x = data.Shards(folder).sample(50, rng=0)
     expected = GaussianMixture.init(x, 3, rng=0, prior=InverseWishart.from_data(x, 3))
@@ -121,7 +122,7 @@ def test_the_outline_tells_data_apart_and_the_same_data_alike(tmp_path):
 
 
 def test_of_a_large_file_some_rows_are_looked_at(tmp_path, monkeypatch):
-    monkeypatch.setattr(mixture_run, "OUTLINE_ROWS", 100)
+    monkeypatch.setattr(constants, "OUTLINE_ROWS", 100)
     seen, unseen = X.copy(), X.copy()
     seen[3, 0] += 1  # every third row is
     unseen[4, 0] += 1

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from lfm import data, em, evaluation, training
-from lfm.engine import progress
+from lfm.engine import constants, progress
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.vae import VAE
 
@@ -28,7 +28,7 @@ def screen(monkeypatch):
     monkeypatch.delenv("LFM_PROGRESS")
     # Not in `sys` itself: pytest puts a stderr of its own there before each test.
     monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=screen, modules=sys.modules))
-    monkeypatch.setattr(progress, "DELAY", 0.0)
+    monkeypatch.setattr(constants, "BAR_DELAY", 0.0)
     return screen
 
 
@@ -38,7 +38,7 @@ def test_all_items_come_in_order_and_the_bar_is_seen(screen):
 
 
 def test_what_is_quick_shows_nothing(screen, monkeypatch):
-    monkeypatch.setattr(progress, "DELAY", 2.0)
+    monkeypatch.setattr(constants, "BAR_DELAY", 2.0)
     assert list(progress.watched(range(3), "counting")) == [0, 1, 2]
     assert screen.getvalue() == ""
 
@@ -118,9 +118,9 @@ def test_a_fit_that_converges_ends_full(screen):
 IN_A_NOTEBOOK = """
 import os, sys
 from lfm import data, em
-from lfm.engine import progress
+from lfm.engine import constants
 from lfm.gaussian_mixture import GaussianMixture
-kept, progress.DELAY = sys.stderr, {delay}
+kept, constants.BAR_DELAY = sys.stderr, {delay}
 x = data.old_faithful()
 {stderr}
 fit = em.fit(GaussianMixture.init(x, 2, rng=0), x, max_iter=1000, progress={progress})

@@ -11,7 +11,7 @@ from damage import TIMES, Trap, damaged, refused, refused_or_read, saved, traps,
 from deep import gaussian
 
 from lfm import distributed, em
-from lfm.engine import files
+from lfm.engine import constants
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import mixture_run, sealed
 from lfm.training import load, save, train
@@ -41,7 +41,7 @@ def test_debris_of_a_kill_is_removed_and_nothing_else(tmp_path):
     living = tmp_path / f".run.lfm.{'1' * 32}"  # another run may be writing it just now
     for part in (old, living, tmp_path / ".run.lfm.notes"):
         part.write_bytes(b"half")
-    os.utime(old, (time.time() - 2 * files.STALE,) * 2)
+    os.utime(old, (time.time() - 2 * constants.STALE,) * 2)
     x = np.random.default_rng(0).normal(size=(64, 6))
     train(gaussian(), x, epochs=1, batch_size=32, rng=0, device="cpu", checkpoint=path)
     assert {p.name for p in tmp_path.iterdir()} == {"run.lfm", living.name, ".run.lfm.notes"}

@@ -1,7 +1,6 @@
 """The package's numerical limits and sizes, each with its reason.
 
-Read as `constants.NAME` where it is used, so that a test can change it there. What serves one line
-only stands in that line.
+Read as `constants.NAME` where it is used, so that a test can change it there.
 """
 
 import numpy as np
@@ -66,3 +65,45 @@ SWEEPS = 100
 # A mean gradient below this moves a weight by 1e-12 of the learning rate, for Adam divides it by
 # no less than 1e-8; it is still far from the denormal numbers of float32, below 1e-38.
 STILL = 1e-20
+# A batch whose bound is this many times further down than the first one's has exploded.
+EXPLODED = 1e3
+# Held-out data that are looked at together: a few MB in the widest layer.
+VALIDATION_ROWS = 1000
+# No standard deviation of a Gaussian decoder goes below this, in the units of the data. Where some
+# pixel can be predicted exactly the density has no upper limit, and training would chase it.
+STD_FLOOR = 0.01
+# Steps before a recording: torch sets itself up in the first ones, which must not be recorded.
+WARM_UP = 3
+# How far the same networks' bound of one datum may differ between two machines: in nats, and as a
+# part of the bound.
+SAME_BEHAVIOUR = 1e-3
+
+# ------------------------------------------------------------------ looking at a deep model
+
+# Numbers that a layer may return for what passes through the networks at once.
+LAYER_NUMBERS = 4_000_000
+# Draws of z for each datum in a step that refines its q.
+SAMPLES_A_STEP = 8
+# Draws of the prior that are shown at a run's end, in a square.
+SHOWN = 64
+
+# ------------------------------------------------------------------ files and bars
+
+# Seconds after which what lies half-written beside a file is debris: the run that began it was
+# killed. What is younger, another run may be writing at this moment.
+STALE = 3600
+# Deflate cannot pack more bytes than this into one: what an archive may unfold to.
+MOST_DEFLATED = 1032
+# Seconds that a mirror may keep silent.
+SILENCE = 30
+# Rows of a file that `write_shards` makes: 16 MB of eight columns.
+SHARD_ROWS = 2**18
+# What the start of a mixture is found from: enough for k-means, and soon read.
+START_ROWS = 20_000
+# How many rows of a file tell it from another.
+OUTLINE_ROWS = 2000
+# Faces drawn at once: their canvases fit the cache, three times as fast as 256.
+FACES_AT_ONCE = 32
+# Seconds until a bar appears, for what is quick needs none, and from one picture of it to the next.
+BAR_DELAY = 2.0
+BAR_REDRAWN = 0.5

@@ -23,17 +23,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lfm.engine import validate
+from lfm.engine import constants, validate
 
 Array = np.ndarray
-
-# Seconds after which what lies half-written beside a file is debris: the run that began it was
-# killed. What is younger, another run may be writing at this moment.
-STALE = 3600
-# Deflate cannot pack more bytes than this into one: what an archive may unfold to.
-MOST_DEFLATED = 1032
-# Seconds that a mirror may keep silent.
-SILENCE = 30
 
 
 # ------------------------------------------------------------------ written whole
@@ -80,11 +72,12 @@ def write(path: Path, content: bytes) -> None:
 def remove_debris(path: Path) -> None:
     """Remove what runs that were killed left half-written beside `path`.
 
-    What is younger than `STALE` stays: another run may be writing it.
+    What is younger than `constants.STALE` stays: another run may be writing it.
     """
+    old = time.time() - constants.STALE
     for part in path.parent.glob(f".{glob.escape(path.name)}.*"):
         with contextlib.suppress(FileNotFoundError):  # another run removes it too
-            if len(part.name) == len(path.name) + 34 and part.stat().st_mtime < time.time() - STALE:
+            if len(part.name) == len(path.name) + 34 and part.stat().st_mtime < old:
                 part.unlink()
 
 
@@ -235,7 +228,7 @@ def _parse(suffix: str, content: bytes, key: str | None) -> Array:
             raise ValueError(f"key is {key!r}; wanted one of {', '.join(names)}")
         size = archive.getinfo(f"{key}.npy").file_size
         with archive.open(f"{key}.npy") as member:
-            _check_header(member, min(size, MOST_DEFLATED * len(content)))
+            _check_header(member, min(size, constants.MOST_DEFLATED * len(content)))
         with archive.open(f"{key}.npy") as member:
             return np.lib.format.read_array(member, allow_pickle=False)
 
@@ -257,7 +250,7 @@ def _download(url: str, path: Path, sha256: str) -> None:
 
     with whole(path) as (part,):
         # Not streamed: pooch leaves the socket of a stream open where the download fails
-        pooch.HTTPDownloader(timeout=SILENCE, stream=False)(url, str(part), None)
+        pooch.HTTPDownloader(timeout=constants.SILENCE, stream=False)(url, str(part), None)
         # A connection that is cut ends without an error: the checksum decides
         found, size = digest(part), part.stat().st_size
         if found != sha256:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lfm.engine import validate
+from lfm.engine import constants, validate
 from lfm.engine.signatures import checked
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from lfm.vae import VAE
 
 Array = np.ndarray
-
-# Numbers that a layer may return for what passes through the networks at once.
-CHUNK = 4_000_000
 
 
 def at_rest(function):
@@ -65,7 +62,7 @@ def _numbers(out) -> int:
 
 def parts(vae: VAE, x, each: int = 1) -> list[slice]:
     """Return rows of data that may pass through the networks at once, `each` times every datum."""
-    rows = max(1, CHUNK // (each * width(vae, vae.seen(x[:1]))))
+    rows = max(1, constants.LAYER_NUMBERS // (each * width(vae, vae.seen(x[:1]))))
     return [slice(start, min(start + rows, len(x))) for start in range(0, len(x), rows)]
 
 

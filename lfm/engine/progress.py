@@ -14,10 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-from lfm.engine import validate
-
-DELAY = 2.0  # seconds
-REDRAWN = 0.5  # seconds from one picture of a bar to the next
+from lfm.engine import constants, validate
 
 
 class Bar:
@@ -58,8 +55,8 @@ class Bar:
         if self.shown is None and time.monotonic() - self.start >= self.delay:
             kind, file = (_InNotebook, io.StringIO()) if _in_notebook() else (tqdm, sys.stderr)
             self.shown = kind(
-                total=self.total, initial=self.n, leave=self.leave, mininterval=REDRAWN,
-                file=file, **self.options,
+                total=self.total, initial=self.n, leave=self.leave, file=file,
+                mininterval=constants.BAR_REDRAWN, **self.options,
             )  # fmt: skip
             self.shown.start_t -= time.monotonic() - self.start
         elif self.shown is not None:
@@ -99,7 +96,7 @@ def bar(total: int, progress: bool | None = None, **options) -> Bar:
     if progress is not None and not isinstance(progress, bool):
         raise TypeError(f"progress is {progress!r}; wanted True, False or None")
     shown = _somebody_watches() if progress is None else progress and _can_be_shown()
-    delay = float("inf") if not shown else DELAY if progress is None else 0.0
+    delay = float("inf") if not shown else constants.BAR_DELAY if progress is None else 0.0
     return Bar(total, delay, leave=bool(progress), **options)
 
 

@@ -185,6 +185,10 @@ def parameter(a, name: str, shape: tuple[int | None, ...]) -> Array:
         wanted = "(" + ", ".join("any" if w is None else str(w) for w in shape) + ")"
         raise ValueError(f"{name} has shape {a.shape}; wanted {wanted}, not empty")
     finite(a, name)
+    return _read_only(a)
+
+
+def _read_only(a: Array) -> Array:
     a.flags.writeable = False
     return a
 
@@ -208,11 +212,7 @@ def probabilities(p, name: str, shape: tuple[int | None, ...]) -> Array:
     worst = np.abs(total - 1).max()
     if worst > max(1e-8, 32 * eps):
         raise ValueError(f"{name} does not sum to 1 (off by {worst:.3g}); normalise it first")
-    if worst <= 1e-8:
-        return p
-    p = p / total
-    p.flags.writeable = False
-    return p
+    return p if worst <= 1e-8 else _read_only(p / total)
 
 
 def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
@@ -223,8 +223,7 @@ def unit_interval(p, name: str, shape: tuple[int | None, ...]) -> Array:
     eps = _resolution(p)
     p = parameter(p, name, shape)
     if 1 < p.max() <= 1 + 32 * eps:
-        p = np.minimum(p, 1.0)
-        p.flags.writeable = False
+        p = _read_only(np.minimum(p, 1.0))
     if p.min() < 0 or p.max() > 1:
         worst = p.min() if p.min() < 0 else p.max()
         raise ValueError(f"{name} has the value {worst:.6g}; wanted probabilities, from 0 to 1")
@@ -260,9 +259,7 @@ def covariance(a, name: str, shape: tuple[int | None, ...]) -> Array:
     gap, size = (np.abs(c).max(axis=(-2, -1)) for c in (cov - cov.mT, cov))
     if (gap > 32 * eps * size).any():
         return cov
-    cov = 0.5 * (cov + cov.mT)
-    cov.flags.writeable = False
-    return cov
+    return _read_only(0.5 * (cov + cov.mT))
 
 
 def cholesky(cov: Array, name: str) -> Array:

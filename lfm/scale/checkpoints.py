@@ -11,17 +11,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lfm.engine import networks, randomness, validate
+from lfm.engine import constants, networks, randomness, validate
 from lfm.scale import sealed
 from lfm.scale.architectures import build, spec
 from lfm.training import Run, Trace
 from lfm.vae import VAE
 
 Tensor = torch.Tensor
-
-# How far the same networks' bound of one datum may differ between two machines: in nats, and as a
-# part of the bound.
-SAME_BEHAVIOUR = 1e-3
 
 
 # ------------------------------------------------------------------ the networks
@@ -240,7 +236,7 @@ def _check_about(theirs: dict, mine: dict, path: Path) -> None:
 
 def _check_behaviour(theirs: float, mine: float, path: Path) -> None:
     """Raise where networks that look the same compute something else."""
-    near = {"rel_tol": SAME_BEHAVIOUR, "abs_tol": SAME_BEHAVIOUR}
+    near = {"rel_tol": constants.SAME_BEHAVIOUR, "abs_tol": constants.SAME_BEHAVIOUR}
     if not math.isnan(mine) and not math.isclose(theirs, mine, **near):
         raise ValueError(
             f"{path} is the checkpoint of a run with other networks: its weights "

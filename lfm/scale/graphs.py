@@ -11,15 +11,12 @@ from contextlib import suppress
 
 import torch
 
-from lfm.engine import networks, randomness
+from lfm.engine import constants, networks, randomness
 from lfm.engine.warn import warn
 from lfm.scale.checkpoints import snapshot
 from lfm.training import Run
 
 Tensor = torch.Tensor
-
-# Steps before the recording: torch sets itself up in the first ones, which must not be recorded.
-WARM_UP = 3
 
 
 def recorded(run: Run) -> Callable[[], Tensor] | None:
@@ -52,7 +49,7 @@ def _record(run: Run) -> Callable[[], Tensor]:
     try:
         side.wait_stream(here)
         with torch.cuda.stream(side):  # lazy initialisation must not be recorded
-            for _ in range(WARM_UP):
+            for _ in range(constants.WARM_UP):
                 run.one_step()
         graph = torch.cuda.CUDAGraph()
         with warnings.catch_warnings():  # a later torch may find it out by itself

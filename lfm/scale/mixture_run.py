@@ -9,16 +9,11 @@ import torch
 
 from lfm import em
 from lfm.distributions import InverseWishart
-from lfm.engine import validate
+from lfm.engine import constants, validate
 from lfm.gaussian_mixture import GaussianMixture
 from lfm.scale import sealed
 from lfm.scale.processes import from_rank_0, total
 from lfm.scale.shards import Shards
-
-# What the start of a mixture is found from: enough for k-means, and soon read.
-START_ROWS = 20_000
-# How many rows of a file tell it from another.
-OUTLINE_ROWS = 2000
 
 
 def fit_mixture(options: argparse.Namespace, rank: int, world: int) -> None:
@@ -60,7 +55,8 @@ def outline(shards: Shards) -> str:
     found = hashlib.sha256()
     for path, batch in zip(shards.paths, shards, strict=True):
         found.update(f"{path.name} {batch.shape} {batch.dtype}".encode())
-        found.update(np.ascontiguousarray(batch[:: -(-len(batch) // OUTLINE_ROWS)]).tobytes())
+        step = -(-len(batch) // constants.OUTLINE_ROWS)
+        found.update(np.ascontiguousarray(batch[::step]).tobytes())
     return found.hexdigest()
 
 
@@ -96,7 +92,7 @@ def _start(
                 f"{path} is of another run ({saved.get('about')}); this one is {json.dumps(about)}"
             )
         return load(path), saved["bounds"].tolist()
-    x = shards.sample(min(len(shards), START_ROWS), rng=options.seed)
+    x = shards.sample(min(len(shards), constants.START_ROWS), rng=options.seed)
     prior = InverseWishart.from_data(x, options.components) if options.prior else None
     model = GaussianMixture.init(x, options.components, rng=options.seed, prior=prior)
     if path is not None:

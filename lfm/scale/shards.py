@@ -7,12 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lfm.engine import files, validate
+from lfm.engine import constants, files, validate
 
 Array = np.ndarray
-
-# Rows of a file that `write_shards` makes: 16 MB of eight columns.
-ROWS = 2**18
 
 
 class Shards:
@@ -86,7 +83,7 @@ class Shards:
         return np.concatenate(rows)
 
 
-def write_shards(folder, x, *, rows: int = ROWS) -> Shards:
+def write_shards(folder, x, *, rows: int = constants.SHARD_ROWS) -> Shards:
     """Write data to a folder as files of `rows` rows each, the last perhaps fewer; return them.
 
     x is an array (N, D), or batches of it: any iterable of arrays, read once, so that N may be

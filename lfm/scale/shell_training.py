@@ -7,12 +7,10 @@ import numpy as np
 import torch
 
 from lfm import data, training
-from lfm.engine import files, networks, validate
+from lfm.engine import constants, files, networks, validate
 from lfm.vae import VAE
 
 SETS = {"mnist": data.mnist, "fashion": data.fashion, "digits": data.digits}
-# Draws of the prior that are shown at the end, in a square.
-SHOWN = 64
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -85,7 +83,7 @@ def _picture(vae: VAE, size: int, seed: int) -> bytes:
     """Return a picture (PNG) of images that are decoded from draws of the prior."""
     from lfm import figures  # only here, for it takes its time
 
-    eps = np.random.default_rng(seed).standard_normal((SHOWN, vae.n_factors))
+    eps = np.random.default_rng(seed).standard_normal((constants.SHOWN, vae.n_factors))
     mean = vae.likelihood(eps).mean.numpy().reshape(-1, size, size)
     fig, ax = figures.new(width=6, height=6)
     figures.images(ax, 1 - mean, columns=8, vmin=0, vmax=1)

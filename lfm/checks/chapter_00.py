@@ -10,7 +10,7 @@ number_of_settings = Exercise(
     "number-of-settings",
     chapter="00",
     hint="How many settings have 1, 2, 3 switches?",
-    praise="each further switch doubles the number: with K = 40 it is a million million",
+    praise="each further switch doubles the number: with K = 40 it is over a million million",
 )
 
 

@@ -383,6 +383,11 @@ def mean_of_the_posterior(S, n, dof, Psi):
     return (S + Psi) / (n + dof - len(S) - 1)
 
 
+@map_covariance.mistake("S is the scatter, a sum over the data already: it is not multiplied by n")
+def scatter_times_count(S, n, dof, Psi):
+    return (n * S + Psi) / (n + dof + len(S) + 1)
+
+
 k_means_centres = Exercise(
     "k-means-centres",
     chapter="03",

@@ -90,6 +90,11 @@ def noise_forgotten(mean, log_var, eps):
     return mean + np.exp(0.5 * log_var)
 
 
+@reparametrised.mistake("the mean is missing: this is a sample about 0")
+def mean_forgotten(mean, log_var, eps):
+    return np.exp(0.5 * log_var) * eps
+
+
 gaussian_log_likelihood = Exercise(
     "gaussian-log-likelihood",
     chapter="08",
@@ -199,6 +204,11 @@ def factors_averaged(x, logits, mean, log_var):
     return log_likelihoods(x, logits) - divergences(mean, log_var) / mean.shape[1]
 
 
+@vae_bound.mistake("each datum pays for its own code: the sum over factors, not over the batch")
+def divergence_of_the_batch(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - divergences(mean, log_var).sum()
+
+
 @vae_bound.mistake("a pixel that is off has a probability too: ln(1 - p)")
 def off_pixels_forgotten(x, logits, mean, log_var):
     return (x * logits).sum(axis=1) - divergences(mean, log_var)
@@ -228,12 +238,12 @@ def weights_datum_and_noise(rng):
     return (*rng.normal(size=4), rng.normal(size=4), float(rng.uniform(0.05, 0.2)))
 
 
-def slopes_at(x, w, m, log_s, noise, *, path=1.0, prior=1.0, in_log=True):
+def slopes_at(x, w, m, log_s, noise, *, path=1.0, prior=1.0, in_log=True, noisy=True):
     """Return the slopes of J in w, m and ln s; the options are the known slips."""
     s = np.exp(log_s)
     z = m + s * noise
     pull = path * -(x - w * z) * w  # the slope of the reconstruction term in z
-    own = np.array([-(x - w * z) * z, pull, pull * s * noise])
+    own = np.array([-(x - w * z) * z, pull, pull * s * (noise if noisy else 1.0)])
     slopes = own + prior * np.array([0.0, m, s**2 - 1])
     return slopes if in_log else slopes / np.array([1.0, 1.0, s])
 
@@ -315,6 +325,11 @@ def slope_in_s(x, w, m, log_s, eps, lr):
 )
 def divergence_twice(x, w, m, log_s, eps, lr):
     return steps(x, w, m, log_s, eps, lr, prior=np.array([1.0, 1.0, 2.0]))
+
+
+@training_loop.mistake("z moves with ln s by sε: the ε is missing")
+def noise_left_out(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, eps, lr, noisy=False)
 
 
 @training_loop.mistake("the third number is ln s; this is s")

@@ -888,7 +888,7 @@ def two_gaps(ax: Axes, parts: dict[str, tuple[float, float]]) -> Axes:
 
 def seconds(ax: Axes, times: dict[str, float]) -> Axes:
     """Draw how long each way takes, a bar each."""
-    _lying_bars(ax, times, ".1f", color=Q)
+    _lying_bars(ax, times, ".3g", color=Q)
     ax.set(xlabel="seconds")
     return ax
 

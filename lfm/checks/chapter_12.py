@@ -35,9 +35,9 @@ def many_pixels(rng):
     P[:, 5:9], x[:, 5:9] = 1.0, 1.0  # always
     P[1, 9], x[:3, 9] = 0.0, 1.0  # three pictures that template 1 cannot draw
     dark = rng.random(d) < 0.5
-    P[:, 12:] = np.where(dark, 0.9, 0.1)[12:] + 0.01 * (P[:, 12:] - 0.5)  # so that none is sure
-    x[:3, 12:] = rng.random((3, d - 12)) < P[0, 12:]  # ln p(x, z) near -250
-    x[3:, 12:] = rng.random((3, d - 12)) < 0.5  # near -900: a product of these is 0
+    P[:, 12:] = np.where(dark, 0.95, 0.05)[12:] + 0.01 * (P[:, 12:] - 0.5)  # so that none is sure
+    x[:3, 12:] = rng.random((3, d - 12)) < P[0, 12:]  # ln p(x, z) near -200
+    x[3:, 12:] = rng.random((3, d - 12)) < 0.5  # near -1100: exp(-1100 + 200) is 0 too
     P[:, 12:132], P[1, 12:132] = 0.5, np.where(dark[12:132], 0.99, 0.01)
     x[:, 12:132] = dark[12:132]  # but for pixel 9 the first three fit template 1 best, by 80 nats
     x[3:, 12:30] = ~dark[12:30]  # the others fit it no better than the rest
@@ -50,7 +50,8 @@ def by_logs(x, pi, P):
 
 
 @ink_responsibilities.mistake(
-    "a product of 784 factors is 0 for the computer, and 0/0 is NaN: add logs"
+    "a product of 784 factors is 0 for the computer, and 0/0 is NaN: add logs, and before exp "
+    "subtract each row's own largest"
 )
 def product_of_factors(x, pi, P):
     joint = np.exp(_joint(x, pi, P))

@@ -25,7 +25,7 @@ def recipe(target: str) -> list[list[str]]:
     done = subprocess.run(
         ["make", "--no-print-directory", "-n", target, "VENV=nowhere"],
         cwd=ROOT, capture_output=True, text=True, check=True,
-        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
+        env={k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "WORKERS"))},
     )  # fmt: skip
     lines = done.stdout.replace("\\\n", " ").splitlines()
     return [shlex.split(line.replace("nowhere/bin/", "")) for line in lines]

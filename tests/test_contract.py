@@ -220,7 +220,7 @@ class FactorOracle:
     def log_probs(leaves, x):  # (N,)
         W, mu, log_noise = leaves
         cov = W @ W.T + torch.diag(log_noise.exp().expand(len(mu)))
-        normal = torch.distributions.MultivariateNormal(mu, cov)
+        normal = torch.distributions.MultivariateNormal(mu, cov, validate_args=False)  # for vmap
         return normal.log_prob(torch.as_tensor(x))
 
     @classmethod
@@ -385,8 +385,12 @@ class SwitchOracle:
     def log_joint(cls, leaves, x):  # (N, 2^K)
         W, mu, log_noise, logits = leaves
         states = cls.states(len(logits))
-        log_prior = torch.distributions.Bernoulli(logits=logits).log_prob(states).sum(1)
-        normal = torch.distributions.Normal(states @ W.T + mu, (0.5 * log_noise).exp())
+        unchecked = {"validate_args": False}  # for vmap
+        log_prior = (
+            torch.distributions.Bernoulli(logits=logits, **unchecked).log_prob(states).sum(1)
+        )
+        mean, std = states @ W.T + mu, (0.5 * log_noise).exp()
+        normal = torch.distributions.Normal(mean, std, **unchecked)
         return log_prior + normal.log_prob(torch.as_tensor(x)[:, None]).sum(2)
 
     @staticmethod

@@ -11,10 +11,10 @@ from torch import nn
 from torch.distributions import Independent, MultivariateNormal, Normal, kl_divergence
 
 from lfm import vae as vae_module
+from lfm.engine import constants
 from lfm.factor_analysis import FactorAnalysis
 from lfm.scale.architectures import build, spec
 from lfm.vae import (
-    STD_FLOOR,
     VAE,
     BernoulliPixels,
     Conditional,
@@ -97,10 +97,10 @@ def test_no_standard_deviation_is_below_the_floor_and_its_slope_is_never_cut(dec
     """However far down the network's output goes."""
     vae = dense(decoder=decoder, d=2)
     p = vae.likelihood(torch.zeros(1, 2))
-    assert p.stddev.min() >= STD_FLOOR
+    assert p.stddev.min() >= constants.STD_FLOOR
     log_var = torch.tensor([-60.0, -9.0, 3.0], dtype=torch.float64, requires_grad=True)
-    std = vae_module._std(log_var, STD_FLOOR)
-    assert std[0].item() == pytest.approx(STD_FLOOR, rel=1e-12)
+    std = vae_module._std(log_var, constants.STD_FLOOR)
+    assert std[0].item() == pytest.approx(constants.STD_FLOOR, rel=1e-12)
     assert std[2].item() == pytest.approx(math.exp(1.5), rel=1e-4)
     std.sum().backward()
     assert (log_var.grad > 0).all()
@@ -403,7 +403,7 @@ class Short(DiagonalGaussian):
 @pytest.mark.parametrize("kind", [Tall, Short, SharedGaussian, DiagonalGaussian, FullGaussian])
 def test_dense_makes_every_kind_of_gaussian(kind):
     vae = VAE.dense(5, 2, (4,), rng=0, encoder=kind, decoder=kind)
-    assert (vae.encoder.floor, vae.decoder.floor) == (0.0, STD_FLOOR)
+    assert (vae.encoder.floor, vae.decoder.floor) == (0.0, constants.STD_FLOOR)
     assert vae.lower_bound(np.zeros((3, 5)), np.zeros((1, 3, 2))).isfinite().all()
 
 

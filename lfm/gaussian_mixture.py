@@ -158,7 +158,7 @@ class GaussianMixture:
     def lower_bound(self, stats: MixtureStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats, plus ln p(Σ) where there is a prior.
 
-        Eq. sufficient-statistics: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q] needs no
+        Eq. mixture-bound: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q], which needs no
         data. After exact inference L = ln p(X | θ).
         """
         S, joint = stats.scatter(self.means), self._joint

@@ -120,6 +120,23 @@ def test_learning_takes_weighted_moments(seed):
 
 
 @each_seed
+@pytest.mark.equation("mixture-bound")
+def test_the_bound_is_that_of_counts_and_scatters(seed):
+    """With counts, scatters and entropy summed datum by datum it is the definition, E_q[...]."""
+    model = random_mixture(seed)
+    x, _ = model.sample(40, rng=seed)
+    r = np.random.default_rng(seed).dirichlet(np.ones(3), size=40)
+    entropy = -(r * np.log(r)).sum()
+    total = entropy
+    for k, (w, m, c) in enumerate(zip(model.weights, model.means, model.covs, strict=True)):
+        S = sum(r_n * np.outer(x_n - m, x_n - m) for r_n, x_n in zip(r[:, k], x, strict=True))
+        total += r[:, k].sum() * (log(w) - 0.5 * np.linalg.slogdet(2 * pi * c)[1])
+        total -= 0.5 * np.trace(np.linalg.solve(c, S))
+    assert total == pytest.approx(naive_q(model, x, r) + entropy, rel=1e-11)
+    assert model.lower_bound(model.expect(x, Categorical(r))) == pytest.approx(total, rel=1e-11)
+
+
+@each_seed
 @pytest.mark.equation("mixture-map")
 def test_learning_with_a_prior_adds_its_scatter_and_counts(seed):
     prior = InverseWishart(dof=3.5, scale=[[2.0, 0.3], [0.3, 1.0]])

@@ -238,7 +238,7 @@ def q_and_table(rng):
     q[0] /= q[0].sum()
     if n > 1:
         q[1] = np.eye(k)[rng.integers(k)]
-        q[2, q[2].argmin()] = 1e-4  # small, but not zero
+        q[2, q[2].argmin()] = 10.0**-n  # 1e-4 or 1e-5: small, but not zero
         q[2] /= q[2].sum()
     return q, rng.normal(size=(n, k)) - 1.2 - rng.permutation([0.0, 1.0, 2.0, 3.0, 1500.0])[
         :n, None

@@ -414,3 +414,16 @@ def variance_for_deviation(x, eps, rates):
 @fit_by_samples.mistake("the entropy of q raises the bound: its slope in ln σ is +1")
 def entropy_lowers(x, eps, rates):
     return ascend(x, eps, rates, entropy=lambda s: -1.0)
+
+
+@fit_by_samples.mistake(
+    "unbiased too, with the prior of z in closed form; the task asks to sample it"
+)
+def prior_in_closed_form(x, eps, rates):
+    m, log_s, trace = 0.0, 0.0, []
+    for e, rate in zip(eps, rates, strict=True):
+        s = np.exp(log_s)
+        slope = x.sum() - len(x) * np.exp(m + s * e)
+        m, log_s = m + rate * (slope.mean() - m), log_s + rate * ((slope * s * e).mean() + 1 - s**2)
+        trace.append([m, log_s])
+    return np.array(trace)

@@ -232,7 +232,8 @@ def average_inside_the_log(text):
 
 
 def which_columns_die(text):
-    *lam, var = numbers(text)
+    *lam, rest, var = numbers(text)
+    assert rest < min(lam)  # so a learned noise, which ends there, leaves all four alive
 
     def log_p(v):  # E ln N(x; 0, v) in a direction of variance lam[0]
         return -0.5 * (np.log(2 * np.pi * v) + lam[0] / v)
@@ -262,6 +263,8 @@ def scatter_of_two_parts(text):
 
 def one_step_of_online_em(text):
     kappa, r, rx, t, n, sum_r, sum_rx = numbers(text)
+    assert r != rx  # or an exchange of the two would cost nothing
+    assert sum_r != sum_rx
     rate = np.exp(-kappa * np.log(t))
     new_r, new_rx = r + rate * (sum_r / n - r), rx + rate * (sum_rx / n - rx)
     return new_r, new_rx, new_rx / new_r

@@ -217,7 +217,7 @@ def test_words_show_arrays_in_five_ways_and_keep_tables_and_braces():
         filled("{theta:g}", shown)
 
 
-def test_the_paper_says_time_points_and_how_to_round():
+def test_the_paper_says_time_points_and_how_to_round_and_the_key_how_to_mark():
     paper, key, _ = checks.exam(7)
     minutes, total = map(int, re.search(r"allowed: (\d+) minutes\. (\d+) points", paper).groups())
     points = [int(p) for p in re.findall(r"^## Question \d+ \((\d+) points\)", paper, flags=re.M)]
@@ -226,6 +226,8 @@ def test_the_paper_says_time_points_and_how_to_round():
     assert 5 <= minutes - sum(TEMPLATES[n].minutes for n in names) < 10
     assert minutes % 5 == 0
     assert "three decimals" in paper
+    assert "share its points equally" in key
+    assert "A wrong number costs its own points only" in key
 
 
 @pytest.mark.parametrize(

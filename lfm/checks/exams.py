@@ -177,6 +177,9 @@ def _key(seed: int, posed: Sequence[tuple[Template, Posed]]) -> str:
         f"Not for students. {deep} of {total} points are for understanding. Other words that say "
         "the same as the answers in words, and other derivations that are right, get the same "
         "points. Numbers were computed by the package `lfm`, or a figure was drawn from them.",
+        "The things that one question in words asks share its points equally. Of those for a wrong "
+        "line, 2 are for which it is, 2 for why, 2 for what it should be. A wrong number costs its "
+        "own points only: whoever goes on rightly from it gets those of what follows.",
     ]
     for number, (t, p) in enumerate(posed, 1):
         title = f"## Question {number} · {t.name} (chapter {t.chapter}, {p.points} points)"

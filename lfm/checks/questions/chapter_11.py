@@ -37,7 +37,7 @@ def one_step_of_online_em(rng) -> Numbers | None:
     power, t, n = float(pick(rng, 0.6, 0.9, 0.1)), *map(int, rng.integers([3, 10], [40, 60]))
     r, mean = float(pick(rng, 0.2, 0.6, 0.05)), float(pick(rng, 1, 5, 0.5))
     sum_r, other = float(pick(rng, 0.2, 0.7, 0.05)) * n, float(pick(rng, 1, 5, 0.5))
-    if abs(mean - other) < 1:
+    if abs(mean - other) < 1 or 1 in (mean, other):  # with a mean of 1 Σ r and Σ r x are the same
         return None
     rx, sum_rx, rate = round(r * mean, 6), round(sum_r * other, 6), t**-power
     new_r, new_rx = ((1 - rate) * s + rate * batch / n for s, batch in ((r, sum_r), (rx, sum_rx)))

@@ -107,7 +107,7 @@ def noise_unscaled(W, mean, var, z, eps):
 
 @ancestral_sample.mistake(
     "the noise is divided by its standard deviation: that turns noise of variance var into eps, and"
-    " here the way is the other one"
+    " here it is the other way round"
 )
 def noise_divided(W, mean, var, z, eps):
     return W @ z + mean + eps / np.sqrt(var)

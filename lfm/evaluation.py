@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial import cKDTree
-from scipy.special import entr, rel_entr
+from scipy.special import entr, gammaln, logsumexp, rel_entr
 
 from lfm.engine import constants, looking, validate
 from lfm.engine.progress import bar as progress_bar
 from lfm.engine.progress import watched
 from lfm.engine.signatures import Amount, Count, Doubles, Rng, Switch, Whole, checked
+from lfm.variational_bayes import MixturePrior
 
 if TYPE_CHECKING:
     import torch
@@ -88,6 +89,56 @@ def match_factors(found: Doubles, truth: Doubles) -> Match:
     rows, columns = linear_sum_assignment(-np.abs(correlations))
     order = rows[np.argsort(columns)]
     return Match(order, correlations[order, np.arange(len(order))])
+
+
+@checked
+def sampled_evidence(
+    x: Doubles, n_components: Count, prior: MixturePrior, *, rng: Rng, particles: Count = 500
+) -> float:
+    """Return an estimate of ln p(X) in nats, for data x (N, D) and a mixture with this prior.
+
+    No q is needed. A particle is a guess of the labels so far, given which weights, means and
+    precisions integrate out: the next datum has a Student density in each component. The data come
+    in random order. The density of each is averaged over particles and labels; then particles with
+    a label are drawn in proportion to their part of it, and are the new particles. exp of the
+    result is p(X) on average, so the result is too low on average (Jensen): of several runs, take
+    the mean of exp first, then the log. Source: Fearnhead 2004; the Student is in PRML 10.2.3.
+    """
+    k, d, beta = n_components, x.shape[1], prior.strength
+    validate.matrix(prior.mean[None], "prior.mean", d)
+    n, m = np.zeros((particles, k)), np.tile(prior.mean, (particles, k, 1))  # (P, K), (P, K, D)
+    W = np.tile(np.linalg.inv(prior.scale), (particles, k, 1, 1))  # (P, K, D, D)
+    log_det, total = np.full_like(n, np.linalg.slogdet(prior.scale)[1]), 0.0  # ln|W⁻¹| (P, K)
+    for i, new in enumerate(rng.permutation(x)):
+        gap, keep = new - m, (beta + n) / (beta + n + 1)
+        Wg = np.einsum("pkij,pkj->pki", W, gap)
+        square = keep * np.maximum((gap * Wg).sum(axis=2), 0.0)  # (P, K)
+        log_joint = np.log((prior.concentration + n) / (prior.concentration * k + i))  # its label
+        log_joint += _log_student(square, keep, log_det, prior.dof + n + 1, d)
+        total += logsumexp(log_joint) - np.log(particles)
+        old, z = _drawn(log_joint, rng)
+        Wg, square, keep = Wg[old, z], square[old, z], keep[old, z]  # (P, D), (P,), (P,)
+        n, m, W, log_det = n[old], m[old], W[old], log_det[old]
+        at = np.arange(particles), z
+        W[at] -= (keep / (1 + square))[:, None, None] * Wg[:, :, None] * Wg[:, None, :]
+        m[at] += (1 - keep)[:, None] * (new - m[at])
+        log_det[at] += np.log1p(square)
+        n[at] += 1
+    validate.unspoiled(total, x)
+    return float(total)
+
+
+def _log_student(square: Array, keep: Array, log_det: Array, dof: Array, d: int) -> Array:
+    """Return the log density of a datum by its squared distance; dof is ν with the datum in it."""
+    log_norm = gammaln(0.5 * dof) - gammaln(0.5 * (dof - d)) - 0.5 * log_det
+    return log_norm + 0.5 * (d * np.log(keep / np.pi) - dof * np.log1p(square))
+
+
+def _drawn(log_weights: Array, rng) -> tuple[Array, Array]:
+    """Return rows and columns of P cells of a table (P, K), drawn by weight, spread evenly."""
+    p, k = log_weights.shape
+    sums = np.exp(log_weights - log_weights.max()).cumsum()
+    return np.divmod(np.searchsorted(sums, (rng.random(p) + np.arange(p)) / p * sums[-1]), k)
 
 
 # ------------------------------------------------------------------ deep models

@@ -285,6 +285,9 @@ CASES = {c.name: c for c in [
         evaluation.few_label_accuracy, x=X, labels=np.arange(12) % 2, n_labels=4, rng=0, ridge=0.0,
     ),
     case(evaluation.match_factors, found=X, truth=X[::-1].copy()),
+    case(
+        evaluation.sampled_evidence, x=X, n_components=2, prior=BAYES.prior, rng=0, particles=3,
+    ),
     case(evaluation.log_likelihood, vae=DEEP, x=X, n_samples=2, rng=0),
     case(evaluation.active_units, vae=DEEP, x=X, threshold=0.01),
     case(evaluation.reconstruct, vae=DEEP, x=X),
@@ -907,6 +910,12 @@ REFUSED = {
         ({"n_labels": 9.5}, T, "n_labels is 9.5"),
         ({"ridge": -1.0}, V, "ridge is -1.0"),
     ],
+    "evaluation.sampled_evidence": [
+        ({"n_components": 0}, V, "n_components is 0"),
+        ({"particles": 2.5}, T, "particles is 2.5"),
+        ({"prior": PRIOR}, T, "prior is InverseWishart; wanted a MixturePrior"),
+        ({"prior": FOR_THREE}, V, "prior.mean has 3 columns; wanted 2"),
+    ],
     "evaluation.log_likelihood": [
         ({"n_samples": 0}, V, "n_samples is 0"),
         ({"x": np.zeros(2)}, V, r"x has shape \(2,\)"),
@@ -975,6 +984,7 @@ MORE_DATA = {
     "shards": lambda x: data.write_shards("never", [X, x]),
     "moments": lambda x: Moments.of(x),
     "few labels": lambda x: changed("evaluation.few_label_accuracy", x=x),
+    "sampled evidence": lambda x: changed("evaluation.sampled_evidence", x=x),
 }
 
 

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from deep import conditional
+from scipy.special import gammaln, logsumexp
+from scipy.stats import multivariate_t
 from sklearn.linear_model import Ridge
 
-from lfm import data
+from lfm import data, em
 from lfm.engine import constants
 from lfm.evaluation import (
     active_units,
@@ -24,9 +26,11 @@ from lfm.evaluation import (
     mutual_information_gap,
     neighbour_score,
     reconstruct,
+    sampled_evidence,
 )
 from lfm.factor_analysis import FactorAnalysis
 from lfm.vae import VAE, FullGaussian, SharedGaussian, linear_vae, mlp, standard_normal_kl
+from lfm.variational_bayes import BayesianMixture, MixturePrior
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.integers(4, size=400)
@@ -79,6 +83,56 @@ def test_what_does_not_vary_matches_nothing():
     truth = RNG.normal(size=(30, 2))
     match = match_factors(np.column_stack([np.ones(30), truth[:, 1]]), truth)
     np.testing.assert_allclose(match.correlation, [0, 1], atol=1e-12)
+
+
+# ------------------------------------------------------------------ the evidence of a mixture
+
+SKEWED = MixturePrior(0.7, [0.5, -1.0], 0.4, 3.5, [[2.0, 0.5], [0.5, 1.0]])
+IN_ONE_DIMENSION = MixturePrior(2.0, [0.3], 1.5, 1.2, [[0.8]])
+
+
+def log_evidence_of_one(x, prior):
+    """Return ln p(X) of one component: datum by datum, each given those before."""
+    mean, beta, dof, scale, total = prior.mean, prior.strength, prior.dof, prior.scale, 0.0
+    for new in x:
+        df = dof + 1 - len(new)
+        total += multivariate_t(mean, scale * (1 + beta) / (beta * df), df).logpdf(new)
+        gap = new - mean
+        scale = scale + beta / (beta + 1) * np.outer(gap, gap)
+        mean, beta, dof = mean + gap / (beta + 1), beta + 1, dof + 1
+    return total
+
+
+def log_evidence_of_all(x, k, prior):
+    """Return ln p(X) of k components, by a sum over all labels."""
+    terms = []
+    for labels in itertools.product(range(k), repeat=len(x)):
+        parts = [np.array(labels) == j for j in range(k)]
+        alpha = prior.concentration + np.sum(parts, axis=1)
+        log_labels = gammaln(alpha).sum() - gammaln(alpha.sum())
+        terms.append(log_labels + sum(log_evidence_of_one(x[part], prior) for part in parts))
+    alpha = np.full(k, prior.concentration)
+    return logsumexp(terms) + gammaln(alpha.sum()) - gammaln(alpha).sum()
+
+
+@pytest.mark.parametrize("prior", [SKEWED, IN_ONE_DIMENSION])
+def test_the_evidence_of_one_component_is_exact_with_any_particles(prior):
+    x = RNG.normal(size=(60, len(prior.mean)))
+    exact = log_evidence_of_one(x, prior)
+    assert sampled_evidence(x, 1, prior, rng=0, particles=2) == pytest.approx(exact, abs=1e-9)
+    bound = em.fit(BayesianMixture.init(x, 1, rng=0, prior=prior), x).bounds[-1]
+    assert bound == pytest.approx(exact, abs=1e-9)  # q is the posterior
+
+
+@pytest.mark.parametrize("prior", [SKEWED, IN_ONE_DIMENSION])
+def test_the_sampled_evidence_is_right_on_average(prior):
+    x = 2 * RNG.normal(size=(5, len(prior.mean)))
+    exact = log_evidence_of_all(x, 3, prior)
+    one = [sampled_evidence(x, 3, prior, rng=i, particles=1) for i in range(600)]
+    ratio = np.exp(np.array(one) - exact)
+    error = ratio.std() / np.sqrt(len(one))
+    assert abs(ratio.mean() - 1) < 4 * error < 0.2
+    assert sampled_evidence(x, 3, prior, rng=0, particles=20000) == pytest.approx(exact, abs=0.03)
 
 
 # ------------------------------------------------------------------ deep models

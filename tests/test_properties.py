@@ -203,6 +203,9 @@ CODED = {
     "neighbours": lambda x: evaluation.neighbour_score(x, np.arange(len(x)) % 2, n_neighbours=1),
     "control": lambda x: evaluation.attribute_control(x, x, x, x),
     "few labels": lambda x: evaluation.few_label_accuracy(x, np.arange(len(x)) % 2, 2, rng=0),
+    "evidence": lambda x: evaluation.sampled_evidence(
+        x, 2, MixturePrior.from_data(x, 2), rng=0, particles=3
+    ),
 }
 
 

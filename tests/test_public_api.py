@@ -71,6 +71,7 @@ API = {
     "scale.online": "model x *power *delay",
     "evaluation.few_label_accuracy": "x labels n_labels *rng *ridge",
     "evaluation.match_factors": "found truth",
+    "evaluation.sampled_evidence": "x n_components prior *rng *particles",
     "evaluation.log_likelihood": "vae x n_samples *rng",
     "evaluation.active_units": "vae x *threshold",
     "evaluation.reconstruct": "vae x",

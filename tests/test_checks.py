@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from scipy.special import entr, logsumexp, softmax
+from scipy.stats import binom
 
 from lfm import checks
 from lfm.checks import exercise, marking
@@ -85,6 +87,59 @@ def test_the_empty_cell_fails_and_says_so(name):
 )
 def test_each_known_mistake_gets_its_own_message(name, mistake):
     assert checks.check(name, mistake.function).message == mistake.message
+
+
+def log_marginal_from(by):
+    """Return ln p(x) as it is found where `by(t)` (N, 1) is taken out before exp."""
+    return lambda t: (by(t) + np.log(np.exp(t - by(t)).sum(axis=1, keepdims=True)))[:, 0]
+
+
+def loop_of_coins(entropy):
+    """Return the loop, written out, with so many times the entropy of q in L."""
+
+    def loop(heads, flips, pi, rho):
+        rows = []
+        for _ in range(20):
+            log_joint = np.log(pi) + binom.logpmf(heads[:, None], flips, rho)
+            r = softmax(log_joint, axis=1)
+            energy = (r[r > 0] * log_joint[r > 0]).sum()
+            rows.append([*pi, *rho, energy + entropy * entr(r).sum()])
+            pi, rho = r.mean(axis=0), heads @ r / (flips * r.sum(axis=0))
+        return rows
+
+    return loop
+
+
+def divided_by_log(x, mean, log_var):
+    gap = x - mean
+    return -sum(np.log(2 * np.pi) + log_var + gap * gap / log_var) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "said"),
+    [
+        ("log-marginal", log_marginal_from(lambda t: t.min(1)[:, None]), "the row's minimum or"),
+        ("log-marginal", log_marginal_from(lambda t: t.mean(1)[:, None]), "the row's minimum or"),
+        ("posterior", lambda t: (p := np.exp(t - t.max())) / p.sum(1)[:, None], "one maximum from"),
+        ("choose-q", lambda q, s: np.argmax(q @ s - entr(q).sum(1)), "entropy has the wrong sign"),
+        ("loop-of-coins", loop_of_coins(0), "the entropy of q is missing from L"),
+        ("loop-of-coins", loop_of_coins(-1), "the entropy is subtracted"),
+        ("gaussian-log-likelihood", divided_by_log, "divide by σ² = e^(ln σ²), not by its log"),
+    ],
+)
+def test_a_known_mistake_is_told_however_it_is_written(name, answer, said):
+    assert said in checks.check(name, answer).message
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("log-marginal", lambda t: logsumexp(t, axis=1, keepdims=True).squeeze()),
+        ("posterior", lambda t: softmax(t, axis=1).squeeze()),
+    ],
+)
+def test_a_table_of_one_row_is_among_the_draws(name, answer):
+    assert "the result has shape" in checks.check(name, answer).message
 
 
 @every_exercise

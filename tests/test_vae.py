@@ -282,6 +282,13 @@ def test_same_seed_same_model_same_value_and_no_global_state_is_touched(encoder,
     assert torch.equal(state, torch.get_rng_state())
 
 
+@each_pair
+def test_the_state_of_a_vae_is_its_weights_alone(encoder, decoder):
+    """Indices follow from the sizes: in a file they would only be one more thing that must fit."""
+    vae = dense(encoder, decoder)
+    assert list(vae.state_dict()) == [name for name, _ in vae.named_parameters()]
+
+
 @each_decoder
 def test_float32_by_default_and_float64_when_asked(decoder):
     vae = VAE.dense(3, 2, (8,), rng=0, decoder=decoder)

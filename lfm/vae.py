@@ -201,8 +201,8 @@ class VAE(TakesData):
 
     θ are the decoder's parameters, φ the encoder's. Data (N, D) are tensors, or arrays that are
     then checked; of either, bytes (uint8) are grey values and divided by 255 (see `TakesData`).
-    `beta` multiplies the divergence in the loss, and there alone: with another than 1 it is a β-VAE,
-    and its loss no longer a bound's.
+    `beta` multiplies the divergence in the loss, and there alone: with another than 1 it is a
+    β-VAE, and its loss no longer a bound's.
     Source: Kingma and Welling 2014; Rezende, Mohamed and Wierstra 2014; Higgins et al. 2017.
     """
 

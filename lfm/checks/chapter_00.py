@@ -133,6 +133,13 @@ def noise_forgotten(W, mean, var, z, eps):
     return W @ z + mean
 
 
+@ancestral_sample.mistake(
+    "eps is missing: the standard deviation itself was added; it multiplies eps"
+)
+def deviation_added(W, mean, var, z, eps):
+    return W @ z + mean + np.sqrt(var)
+
+
 relative_contrast = Exercise(
     "relative-contrast",
     chapter="00",
@@ -228,6 +235,14 @@ def brackets_forgotten(points, x):
 def largest_differences(points, x):
     d = np.abs(points - x).max(axis=1)
     return (d.max() - d.min()) / d.min()
+
+
+@relative_contrast.mistake(
+    "the smallest distance was left out, as if x were one of the points; no row equals x"
+)
+def nearest_left_out(points, x):
+    d = np.sort(distances(points, x))
+    return (d[-1] - d[1]) / d[1]
 
 
 which_codes = Exercise(

@@ -59,6 +59,18 @@ def covariances_diagonal(k, d):
     return k - 1 + k * d + k * d
 
 
+@number_of_parameters.mistake(
+    "every number was counted; free are K - 1 weights, and D(D+1)/2 numbers of each covariance"
+)
+def nothing_left_out(k, d):
+    return k + k * d + k * d**2
+
+
+@number_of_parameters.mistake("the covariances are missing: D(D+1)/2 numbers for each component")
+def covariances_not_counted(k, d):
+    return k - 1 + k * d
+
+
 responsibilities = Exercise(
     "responsibilities",
     chapter="03",
@@ -196,6 +208,46 @@ def weights_forgotten(x, pi, mu, Sigma):
     return bound.posterior(log_joint(x, np.ones_like(pi), mu, Sigma))
 
 
+def less(x, pi, mu, Sigma, of):
+    """Return the shares, where `of` says what is subtracted from the logs first."""
+    logs = log_joint(x, pi, mu, Sigma)
+    p = np.exp(logs - of(logs))
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+@responsibilities.mistake(
+    "the row's smallest log was subtracted, and the others overflow: subtract the row's largest"
+)
+def smallest_of_the_row(*given):
+    return less(*given, of=lambda logs: logs.min(axis=1, keepdims=True))
+
+
+@responsibilities.mistake(
+    "the row's mean log was subtracted, and the largest overflows: subtract the row's largest"
+)
+def mean_of_the_row(*given):
+    return less(*given, of=lambda logs: logs.mean(axis=1, keepdims=True))
+
+
+@responsibilities.mistake(
+    "the first column was subtracted, whatever it holds: subtract the row's largest log"
+)
+def first_of_the_row(*given):
+    return less(*given, of=lambda logs: logs[:, :1])
+
+
+@responsibilities.mistake("the whole table sums to 1; each row should: the sum is over k")
+def normalised_over_all(*given):
+    logs = log_joint(*given)
+    return np.exp(logs - logsumexp(logs))
+
+
+@responsibilities.mistake("the row's largest log was subtracted; divide each row by its sum, too")
+def not_divided_by_the_sum(*given):
+    logs = log_joint(*given)
+    return np.exp(logs - logs.max(axis=1, keepdims=True))
+
+
 learn_covariances = Exercise(
     "learn-covariances",
     chapter="03",
@@ -299,6 +351,13 @@ def deviations(x, r):
     return np.sqrt(np.abs(covariances(x, r)))
 
 
+for tiny in (1e-3, 1e-6):
+
+    @learn_covariances.mistake(f"{tiny:g} was added to the diagonal; without a prior nothing is")
+    def ridge(x, r, tiny=tiny):
+        return covariances(x, r) + tiny * np.eye(x.shape[1])
+
+
 map_covariance = Exercise(
     "map-covariance",
     chapter="03",
@@ -360,7 +419,9 @@ def prior_only_without_data(S, n, dof, Psi):
     return S / n if n else Psi / (dof + len(S) + 1)
 
 
-@map_covariance.mistake("the 1 of the density's exponent is missing below: it is ν + D + 1")
+@map_covariance.mistake(
+    "one too few below: it is N_k + ν + D + 1, with the 1 of the density's exponent"
+)
 def one_forgotten(S, n, dof, Psi):
     return (S + Psi) / (n + dof + len(S))
 
@@ -388,6 +449,16 @@ def scatter_times_count(S, n, dof, Psi):
     return (n * S + Psi) / (n + dof + len(S) + 1)
 
 
+@map_covariance.mistake("numerator alone: divide by N_k + ν + D + 1")
+def numerator_alone(S, n, dof, Psi):
+    return S + Psi
+
+
+@map_covariance.mistake("ν is missing below: it is ν + D + 1, beside N_k")
+def dof_forgotten(S, n, dof, Psi):
+    return (S + Psi) / (n + len(S) + 1)
+
+
 k_means_centres = Exercise(
     "k-means-centres",
     chapter="03",
@@ -405,7 +476,7 @@ def one_by_one(n, rng):
         x.append((before + border) / 2)  # beyond the border of the last round, within this one's
         left += x[-1]
     x = np.append(x, np.full(rest, (n - 1 - left) / rest))
-    x = (x - x.mean())[:, None]
+    x = (x - x.mean())[:, None] / 10  # so that even steps of 1e-4 are no reason to stop
     return rng.permutation(x), np.array([x[:5].mean(axis=0), x[5:].mean(axis=0)])
 
 
@@ -491,11 +562,13 @@ def centres_as_they_came(x, centres):
     return centres
 
 
-@k_means_centres.mistake(
-    "you stop while centres still move a little; go on until another round moves none"
-)
-def stopped_when_slow(x, centres):
-    return rounds(x, centres, slow=1e-3)
+for little in (1e-3, 1e-4):
+
+    @k_means_centres.mistake(
+        f"you stop while centres still move by up to {little:g}; go on until a round moves none"
+    )
+    def stopped_when_slow(x, centres, slow=little):
+        return rounds(x, centres, slow=slow)
 
 
 @k_means_centres.mistake(
@@ -513,3 +586,10 @@ for word, n_rounds in {"ten": 10, "fifty": 50, "a hundred": 100, "five hundred":
     )
     def too_few_rounds(x, centres, most=n_rounds):
         return rounds(x, centres, most=most)
+
+
+@k_means_centres.mistake(
+    "a centre without data was moved to the mean of all; where no datum is assigned, it stays"
+)
+def empty_is_the_mean(x, centres):
+    return rounds(x, centres, empty=x.mean(axis=0))

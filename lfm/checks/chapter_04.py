@@ -62,6 +62,36 @@ def covariance_forgotten(x, W, mu, psi):
     return (x - mu) / psi @ W
 
 
+@factor_posterior.mistake("the mean of x was subtracted; μ is given, and need not be the mean of x")
+def own_mean_subtracted(x, W, mu, psi):
+    return posterior_means(x, W, x.mean(axis=0), psi)
+
+
+@factor_posterior.mistake("psi holds variances already; do not square them")
+def variances_squared(x, W, mu, psi):
+    return posterior_means(x, W, mu, psi**2)
+
+
+@factor_posterior.mistake(
+    "multiplied by the noise variance; the noisier a column, the less it says"
+)
+def noise_multiplied(x, W, mu, psi):
+    return posterior_means(x, W, mu, 1 / psi)
+
+
+@factor_posterior.mistake(
+    "the precision is weighted, I + WᵀΨ⁻¹W, but the data are not: divide them by the noise, too"
+)
+def data_not_weighted(x, W, mu, psi):
+    return (x - mu) @ W @ np.linalg.inv(np.eye(W.shape[1]) + W.T @ (W / psi[:, None]))
+
+
+@factor_posterior.mistake("multiplied by the precision, I + WᵀΨ⁻¹W; G is its inverse")
+def precision_for_covariance(x, W, mu, psi):
+    scaled = W / psi[:, None]
+    return (x - mu) @ scaled @ (np.eye(W.shape[1]) + W.T @ scaled)
+
+
 factor_log_det = Exercise(
     "factor-log-det",
     chapter="04",
@@ -115,6 +145,31 @@ def inner_noise_forgotten(W, psi):
     return np.log(psi).sum() + log_det(W, np.ones_like(psi))
 
 
+@factor_log_det.mistake("W is missing: this is ln|Ψ| alone")
+def loadings_forgotten(W, psi):
+    return np.log(psi).sum()
+
+
+@factor_log_det.mistake("this is half of it: the ½ is of the log density, not of ln|C|")
+def half_of_it(W, psi):
+    return log_det_of_the_covariance(W, psi) / 2
+
+
+@factor_log_det.mistake("psi holds variances already; do not take their roots: ln|Ψ| = Σ ln ψ")
+def roots_in_the_sum(W, psi):
+    return np.log(psi).sum() / 2 + log_det(W, psi)
+
+
+@factor_log_det.mistake("this has the log of a sum; ln|Ψ| is a sum of logs")
+def log_of_the_sum(W, psi):
+    return np.log(psi.sum()) + log_det(W, psi)
+
+
+@factor_log_det.mistake("ln|Ψ| is the sum of the logs, not their mean")
+def mean_of_the_logs(W, psi):
+    return np.log(psi).mean() + log_det(W, psi)
+
+
 learn_loadings = Exercise(
     "learn-loadings",
     chapter="04",
@@ -162,6 +217,26 @@ def transposed(y, m, G):
 @learn_loadings.mistake("the uncertainty is that of the posterior, G, not that of the prior, I")
 def uncertainty_of_the_prior(y, m, G):
     return np.linalg.solve(m.T @ m + len(y) * np.eye(len(G)), m.T @ y).T
+
+
+@learn_loadings.mistake("Σ y E[z]ᵀ is an average here, E[zzᵀ] a sum: average both, or neither")
+def average_on_the_other_side(y, m, G):
+    return normal_equations(y, m, G) / len(y)
+
+
+@learn_loadings.mistake("the identity is the prior's of z; this is learning, and it has N G alone")
+def identity_added(y, m, G):
+    return np.linalg.solve(m.T @ m + len(y) * G + np.eye(len(G)), m.T @ y).T
+
+
+@learn_loadings.mistake("E[zzᵀ] has the products of the means besides: N G + Σ E[z]E[z]ᵀ")
+def means_forgotten(y, m, G):
+    return np.linalg.solve(len(y) * G, m.T @ y).T
+
+
+@learn_loadings.mistake("this is the mean of y E[z]ᵀ; it still has to be divided by that of zzᵀ")
+def not_divided_by_the_moments(y, m, G):
+    return y.T @ m / len(y)
 
 
 ppca_noise = Exercise(
@@ -219,6 +294,31 @@ def smallest(lam, K):
     return lam[-1]
 
 
+@ppca_noise.mistake("one eigenvalue too few: the first that is left out counts as well")
+def one_too_few(lam, K):
+    return lam[K + 1 :].mean()
+
+
+@ppca_noise.mistake("this is σ; wanted is the variance σ²")
+def root_of_the_mean(lam, K):
+    return np.sqrt(lam[K:].mean())
+
+
+@ppca_noise.mistake("this is the mean of all; only what the factors do not explain is noise")
+def mean_of_all(lam, K):
+    return lam.mean()
+
+
+@ppca_noise.mistake("this is the largest that is left out; σ² is the mean of all those left out")
+def first_left_out(lam, K):
+    return lam[K]
+
+
+@ppca_noise.mistake("this is the share that is left out; wanted is the mean of what is")
+def share_left_out(lam, K):
+    return lam[K:].sum() / lam.sum()
+
+
 fill_in = Exercise(
     "fill-in",
     chapter="04",
@@ -245,7 +345,8 @@ def filled_with_the_mean(W, mu, psi, seen, x):
 
 
 @fill_in.mistake(
-    "the hidden columns were set to the mean and then believed; leave them out of the inference"
+    "the hidden columns were set to the mean and then believed, or G was made from all rows of W;"
+    " leave them out of the inference"
 )
 def believed_the_mean(W, mu, psi, seen, x):
     z = posterior_means(np.where(seen, x, mu)[None], W, mu, psi)[0]
@@ -307,3 +408,30 @@ def filled_without_the_prior(W, mu, psi, seen, x):
 @fill_in.mistake("every column counts alike; each must be divided by its noise variance")
 def filled_with_columns_alike(W, mu, psi, seen, x):
     return filled_in(W, mu, np.ones_like(psi), seen, x)
+
+
+@fill_in.mistake("psi holds variances; do not take their roots")
+def filled_with_roots(W, mu, psi, seen, x):
+    return filled_in(W, mu, np.sqrt(psi), seen, x)
+
+
+@fill_in.mistake("G is missing: the sum of weighted columns is not yet the mean of z")
+def filled_without_g(W, mu, psi, seen, x):
+    return np.where(seen, x, W @ (((x - mu) / psi)[seen] @ W[seen]) + mu)
+
+
+@fill_in.mistake("the data are divided by the noise, but the precision is not: it is I + WᵀΨ⁻¹W")
+def filled_with_a_plain_precision(W, mu, psi, seen, x):
+    precision = np.eye(W.shape[1]) + W[seen].T @ W[seen]
+    z = np.linalg.solve(precision, ((x - mu) / psi)[seen] @ W[seen])
+    return np.where(seen, x, W @ z + mu)
+
+
+@fill_in.mistake("this fills in zeros; what is seen says more")
+def filled_with_zeros(W, mu, psi, seen, x):
+    return np.where(seen, x, 0)
+
+
+@fill_in.mistake("this fills in the mean of the entries seen; each column has a mean of its own")
+def filled_with_the_mean_of_the_seen(W, mu, psi, seen, x):
+    return np.where(seen, x, x[seen].mean())

@@ -74,6 +74,39 @@ def half_forgotten(x, z, W, mu, var, pi):
     return log_prior(z, pi) + 2 * log_normal(x - mu - W @ z, var)
 
 
+@binary_log_joint.mistake(
+    "the normaliser of the Gaussians is missing: -½ ln 2πσ² for each dimension"
+)
+def normaliser_forgotten(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var, pi) + 0.5 * len(x) * np.log(2 * np.pi * var)
+
+
+@binary_log_joint.mistake("2π is missing: the normaliser is -½ ln 2πσ² for each dimension")
+def two_pi_forgotten(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var, pi) + 0.5 * len(x) * np.log(2 * np.pi)
+
+
+@binary_log_joint.mistake("a ½ is missing: the normaliser has it too, -½ ln 2πσ²")
+def half_of_the_normaliser_forgotten(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var, pi) - 0.5 * len(x) * np.log(2 * np.pi * var)
+
+
+@binary_log_joint.mistake("the square is not divided by σ²")
+def square_undivided(x, z, W, mu, var, pi):
+    y = x - mu - W @ z
+    return log_joint(x, z, W, mu, var, pi) + 0.5 * y @ y * (1 / var - 1)
+
+
+@binary_log_joint.mistake("the prior is turned round: π is the probability of on, 1 - π of off")
+def prior_turned_round(x, z, W, mu, var, pi):
+    return log_joint(x, z, W, mu, var, 1 - pi)
+
+
+@binary_log_joint.mistake("this is the density; wanted is its log")
+def density(x, z, W, mu, var, pi):
+    return np.exp(log_joint(x, z, W, mu, var, pi))
+
+
 binary_update = Exercise(
     "binary-update",
     chapter="06",
@@ -147,6 +180,31 @@ def others_forgotten(x, W, mu, var, pi, m, k):
     return expit(log_odds(x, W, mu, var, pi, 0 * m, k))
 
 
+@binary_update.mistake("‖w‖²/2σ² has the wrong sign: a long column needs a good fit to go on")
+def length_added(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, m, k, length=-0.5))
+
+
+@binary_update.mistake("these are the odds; the probability is odds / (1 + odds)")
+def odds_alone(x, W, mu, var, pi, m, k):
+    return np.exp(log_odds(x, W, mu, var, pi, m, k))
+
+
+@binary_update.mistake("this is the probability of off")
+def probability_of_off(x, W, mu, var, pi, m, k):
+    return 1 - probability_of_on(x, W, mu, var, pi, m, k)
+
+
+@binary_update.mistake("this is all or nothing; m_k is a probability")
+def all_or_nothing(x, W, mu, var, pi, m, k):
+    return float(probability_of_on(x, W, mu, var, pi, m, k) > 0.5)
+
+
+@binary_update.mistake("the others enter by their means m_j; they were rounded to on or off")
+def others_rounded(x, W, mu, var, pi, m, k):
+    return expit(log_odds(x, W, mu, var, pi, np.round(m), k))
+
+
 second_moment = Exercise(
     "second-moment",
     chapter="06",
@@ -188,6 +246,31 @@ def variance_of_the_mean(m):
 @second_moment.mistake("the sum over the data is wanted: do not divide it by N")
 def mean_over_the_data(m):
     return sum_of_second_moments(m) / len(m)
+
+
+@second_moment.mistake("the diagonal is right; off it E[z_j z_k] = m_j m_k is missing")
+def diagonal_alone(m):
+    return np.diag(m.sum(axis=0))
+
+
+@second_moment.mistake("sum the products over the data; this is the product of the sums")
+def product_of_sums(m):
+    return np.outer(m.sum(axis=0), m.sum(axis=0))
+
+
+@second_moment.mistake("m(1 - m) is averaged over the data; like mᵀm it is a sum")
+def variances_averaged(m):
+    return m.T @ m + np.diag((m * (1 - m)).mean(axis=0))
+
+
+@second_moment.mistake("m(1 - m) is added everywhere; only z_k with itself varies more")
+def variances_everywhere(m):
+    return m.T @ m + (m * (1 - m)).sum(axis=0)
+
+
+@second_moment.mistake("the switches are rounded to on or off; they are on with probability m")
+def switches_rounded(m):
+    return np.round(m).T @ np.round(m)
 
 
 binary_bound = Exercise(
@@ -251,6 +334,42 @@ def mean_for_variance(x, W, mu, var, pi, m):
 @binary_bound.mistake("the normaliser ½ ln 2πσ² counts once for each of the D dimensions")
 def bound_normalised_once(x, W, mu, var, pi, m):
     return bound_with(x, W, mu, var, pi, m) + 0.5 * (len(x) - 1) * np.log(2 * np.pi * var)
+
+
+@binary_bound.mistake("a ½ is missing: the spread Σ m(1 - m)‖w‖² is part of -½ E‖x - μ - Wz‖²/σ²")
+def spread_without_half(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, spread=2.0)
+
+
+@binary_bound.mistake("the spread Σ m(1 - m)‖w‖² is not divided by σ²")
+def spread_undivided(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, spread=var)
+
+
+@binary_bound.mistake("the spread has the wrong sign: where z is not sure, the fit is worse")
+def spread_turned(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m, spread=-1.0)
+
+
+@binary_bound.mistake("the divergence of q from the prior is missing: this is E[ln p(x | z)] alone")
+def divergence_forgotten(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) + log_prior(m, m) - log_prior(m, pi)
+
+
+@binary_bound.mistake("the normaliser of the Gaussians is missing: -½ ln 2πσ² for each dimension")
+def bound_without_normaliser(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) + 0.5 * len(x) * np.log(2 * np.pi * var)
+
+
+@binary_bound.mistake("the divergence is that of p from q; wanted is KL(q(z) ‖ p(z))")
+def divergence_turned(x, W, mu, var, pi, m):
+    of_q = log_prior(m, m) - log_prior(m, pi)
+    return bound_with(x, W, mu, var, pi, m) + of_q - (log_prior(pi, pi) - log_prior(pi, m))
+
+
+@binary_bound.mistake("the divergence lacks the switches that are off, (1 - m) ln((1 - m)/(1 - π))")
+def divergence_of_those_on(x, W, mu, var, pi, m):
+    return bound_with(x, W, mu, var, pi, m) + (1 - m) @ np.log((1 - m) / (1 - pi))
 
 
 best_product = Exercise(
@@ -345,10 +464,12 @@ def exact(x, W, mu, var, pi):
     return float(logsumexp(bound_at(x, W, mu, var, pi, NAMED)))
 
 
-@best_product.mistake(
-    "a grid with steps of 0.01 is too coarse; let ascent go on from its best point"
-)
-def on_a_grid(x, W, mu, var, pi):
-    grid = np.linspace(0, 1, 101)
-    m = np.array(np.meshgrid(grid, grid)).reshape(2, -1).T
-    return float(bound_at(x, W, mu, var, pi, m).max())
+for n_steps in (100, 50, 20, 10):
+
+    @best_product.mistake(
+        f"a grid with steps of {1 / n_steps:g} is too coarse; let ascent go on from its best point"
+    )
+    def on_a_grid(x, W, mu, var, pi, n=n_steps):
+        grid = np.linspace(0, 1, n + 1)
+        m = np.array(np.meshgrid(grid, grid)).reshape(2, -1).T
+        return float(bound_at(x, W, mu, var, pi, m).max())

@@ -57,6 +57,36 @@ def half_forgotten(mean, log_var):
     return 2 * divergence(mean, log_var)
 
 
+@standard_normal_kl.mistake("this is the divergence of the prior from q; wanted is KL(q ‖ prior)")
+def other_way_round(mean, log_var):
+    return 0.5 * ((1 + mean**2) * np.exp(-log_var) - 1 + log_var).sum()
+
+
+@standard_normal_kl.mistake("the 1 counts once for each of the K factors: -K in all")
+def one_for_all_factors(mean, log_var):
+    return divergence(mean, log_var) + 0.5 * (len(mean) - 1)
+
+
+@standard_normal_kl.mistake("the means are missing: a q far from 0 is far from the prior")
+def means_forgotten(mean, log_var):
+    return divergence(0 * mean, log_var)
+
+
+@standard_normal_kl.mistake("the means enter by their squares")
+def means_not_squared(mean, log_var):
+    return 0.5 * (np.exp(log_var) + mean - 1 - log_var).sum()
+
+
+@standard_normal_kl.mistake("-ln σ² is missing: without it the best σ would be 0")
+def log_var_left_out(mean, log_var):
+    return divergence(mean, log_var) + 0.5 * log_var.sum()
+
+
+@standard_normal_kl.mistake("ln σ² has the wrong sign: q narrower than the prior costs, too")
+def log_var_added(mean, log_var):
+    return divergence(mean, log_var) + log_var.sum()
+
+
 reparametrised = Exercise(
     "reparametrised",
     chapter="08",
@@ -93,6 +123,41 @@ def noise_forgotten(mean, log_var, eps):
 @reparametrised.mistake("the mean is missing: this is a sample about 0")
 def mean_forgotten(mean, log_var, eps):
     return np.exp(0.5 * log_var) * eps
+
+
+@reparametrised.mistake("the noise is not scaled: it has variance 1, wanted is σ²")
+def noise_unscaled(mean, log_var, eps):
+    return mean + eps
+
+
+@reparametrised.mistake("this is ln σ; the noise is multiplied by σ, its exponential")
+def log_std_for_deviation(mean, log_var, eps):
+    return mean + 0.5 * log_var * eps
+
+
+@reparametrised.mistake("this is the root of ln σ²; σ is the root of σ² = e^(ln σ²)")
+def root_of_the_log(mean, log_var, eps):
+    return mean + np.sqrt(log_var) * eps
+
+
+@reparametrised.mistake("the exponent has the wrong sign: this divides the noise by σ")
+def noise_divided(mean, log_var, eps):
+    return mean + np.exp(-0.5 * log_var) * eps
+
+
+@reparametrised.mistake("σ is e^(½ ln σ²); this has a 2 where the ½ belongs")
+def squared_once_more(mean, log_var, eps):
+    return mean + np.exp(2 * log_var) * eps
+
+
+@reparametrised.mistake("the mean is scaled, too; σ multiplies the noise alone")
+def mean_scaled(mean, log_var, eps):
+    return (mean + eps) * np.exp(0.5 * log_var)
+
+
+@reparametrised.mistake("the noise is subtracted; the task adds it to the mean")
+def noise_subtracted(mean, log_var, eps):
+    return mean - np.exp(0.5 * log_var) * eps
 
 
 gaussian_log_likelihood = Exercise(
@@ -155,6 +220,46 @@ def divided_by_std(x, mean, log_var):
 @gaussian_log_likelihood.mistake("divide by σ² = e^(ln σ²), not by its log")
 def divided_by_log(x, mean, log_var):
     return -0.5 * (np.log(2 * np.pi) + log_var + (x - mean) ** 2 / log_var).sum()
+
+
+@gaussian_log_likelihood.mistake("this is -½ of the squared error; each pixel has its own variance")
+def squared_error(x, mean, log_var):
+    return -0.5 * ((x - mean) ** 2).sum()
+
+
+@gaussian_log_likelihood.mistake("every variance is taken for 1; each pixel has its own")
+def all_variances_one(x, mean, log_var):
+    return log_density(x, mean, 0 * log_var)
+
+
+@gaussian_log_likelihood.mistake("ln σ² has the ½ as well: this is -ln σ², wanted -ln σ")
+def log_var_without_half(x, mean, log_var):
+    return log_density(x, mean, log_var) - 0.5 * log_var.sum()
+
+
+@gaussian_log_likelihood.mistake("the square has the ½ as well")
+def square_without_half(x, mean, log_var):
+    return log_density(x, mean, log_var) - 0.5 * ((x - mean) ** 2 / np.exp(log_var)).sum()
+
+
+@gaussian_log_likelihood.mistake("ln 2π has the ½ as well: this is -ln 2π for each pixel")
+def log_2_pi_without_half(x, mean, log_var):
+    return log_density(x, mean, log_var) - 0.5 * len(x) * np.log(2 * np.pi)
+
+
+@gaussian_log_likelihood.mistake("ln 2π and ln|Σ| are both missing: this is the exponent alone")
+def exponent_alone(x, mean, log_var):
+    return -0.5 * ((x - mean) ** 2 / np.exp(log_var)).sum()
+
+
+@gaussian_log_likelihood.mistake("the square is multiplied by σ²; it is divided by it")
+def multiplied_by_variance(x, mean, log_var):
+    return -0.5 * (np.log(2 * np.pi) + log_var + (x - mean) ** 2 * np.exp(log_var)).sum()
+
+
+@gaussian_log_likelihood.mistake("this is the density; wanted is its log")
+def density(x, mean, log_var):
+    return np.exp(log_density(x, mean, log_var))
 
 
 vae_bound = Exercise(
@@ -222,6 +327,47 @@ def only_pixels_that_are_on(x, logits, mean, log_var):
 @vae_bound.mistake("ln σ² is what you were given for the divergence, not ln σ")
 def bound_with_log_std(x, logits, mean, log_var):
     return log_likelihoods(x, logits) - divergences(mean, 2 * log_var)
+
+
+@vae_bound.mistake("the divergence is missing: this is ln p(x | z) alone")
+def pixels_alone(x, logits, mean, log_var):
+    return log_likelihoods(x, logits)
+
+
+@vae_bound.mistake("the ½ of the divergence is missing")
+def divergence_without_half(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - 2 * divergences(mean, log_var)
+
+
+@vae_bound.mistake("sums over pixels and over factors are wanted; these are means of both")
+def both_averaged(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) / x.shape[1] - divergences(mean, log_var) / mean.shape[1]
+
+
+@vae_bound.mistake("each datum has its own pixels: the sum over a row, not over the batch")
+def pixels_of_the_batch(x, logits, mean, log_var):
+    return log_likelihoods(x, logits).sum() - divergences(mean, log_var)
+
+
+@vae_bound.mistake("each datum pays for its own code; here all pay the mean of the batch")
+def mean_divergence(x, logits, mean, log_var):
+    return log_likelihoods(x, logits) - divergences(mean, log_var).mean()
+
+
+@vae_bound.mistake("the sigmoid is taken twice: the logits become probabilities once")
+def sigmoid_twice(x, logits, mean, log_var):
+    return log_likelihoods(x, 1 / (1 + np.exp(-logits))) - divergences(mean, log_var)
+
+
+@vae_bound.mistake("on and off are exchanged: x ln p + (1 - x) ln(1 - p)")
+def bits_exchanged(x, logits, mean, log_var):
+    return log_likelihoods(1 - x, logits) - divergences(mean, log_var)
+
+
+@vae_bound.mistake("this is a squared error; bits have the log density of a coin")
+def squares_for_coins(x, logits, mean, log_var):
+    errors = ((x - 1 / (1 + np.exp(-logits))) ** 2).sum(axis=1)
+    return -errors - divergences(mean, log_var)
 
 
 training_loop = Exercise(
@@ -336,3 +482,44 @@ def noise_left_out(x, w, m, log_s, eps, lr):
 def s_returned(x, w, m, log_s, eps, lr):
     w, m, log_s = trained(x, w, m, log_s, eps, lr)
     return np.array([w, m, np.exp(log_s)])
+
+
+@training_loop.mistake("the slopes of all steps so far are added up: `zero_grad` in every step")
+def slopes_added_up(x, w, m, log_s, eps, lr):
+    at, total = np.array([w, m, log_s], dtype=float), 0.0
+    for noise in eps:
+        total = total + slopes_at(x, *at, noise)
+        at = at - lr * total
+    return at
+
+
+@training_loop.mistake("this is always the first noise; each step takes the next")
+def first_noise_kept(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, np.full_like(eps, eps[0]), lr)
+
+
+@training_loop.mistake("one step is missing: there is one for each number in eps")
+def last_step_missing(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, eps[:-1], lr)
+
+
+@training_loop.mistake("the divergence is added in J: its slopes have the wrong sign")
+def divergence_subtracted(x, w, m, log_s, eps, lr):
+    return steps(x, w, m, log_s, eps, lr, prior=-1.0)
+
+
+@training_loop.mistake("the ½ before (x - wz)² cancels the 2: its slopes are twice too large")
+def squares_without_half(x, w, m, log_s, eps, lr):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        own = slopes_at(x, *at, noise, prior=0.0)
+        at = at - lr * (slopes_at(x, *at, noise) + own)
+    return at
+
+
+@training_loop.mistake("the -ln s² of the divergence has a slope, too: -1 in ln s")
+def log_forgotten(x, w, m, log_s, eps, lr):
+    at = np.array([w, m, log_s], dtype=float)
+    for noise in eps:
+        at = at - lr * (slopes_at(x, *at, noise) + np.array([0.0, 0.0, 1.0]))
+    return at

@@ -57,6 +57,47 @@ def mean_over_data(log_w):
     return logsumexp(log_w, axis=1) - np.log(log_w.shape[1])
 
 
+@importance_bound.mistake("the largest log weight was taken out; add it back after the log")
+def largest_not_added(log_w):
+    return log_of_the_mean(log_w) - log_w.max(axis=0)
+
+
+@importance_bound.mistake("this is the largest log weight; the others count as well, and so does S")
+def largest_alone(log_w):
+    return log_w.max(axis=0)
+
+
+@importance_bound.mistake("a number inside the log hides that the weights underflow to 0")
+def tiny_number_inside(log_w):
+    return np.log(np.exp(log_w).mean(axis=0) + 1e-300)
+
+
+@importance_bound.mistake("-∞ was replaced by another number; take the largest out before exp")
+def infinity_replaced(log_w):
+    return np.nan_to_num(np.log(np.exp(log_w).mean(axis=0)))
+
+
+@importance_bound.mistake("the samples are S, the rows: divided by the number of data, N")
+def divided_by_the_data(log_w):
+    return logsumexp(log_w, axis=0) - np.log(log_w.shape[1])
+
+
+@importance_bound.mistake("ln S has the wrong sign: a mean is the sum divided by S")
+def sum_times_samples(log_w):
+    return logsumexp(log_w, axis=0) + np.log(len(log_w))
+
+
+@importance_bound.mistake("the log of the sum is divided by S; divide inside the log")
+def divided_outside(log_w):
+    return logsumexp(log_w, axis=0) / len(log_w)
+
+
+@importance_bound.mistake("the first or smallest log weight was taken out; others overflow")
+def smallest_taken_out(log_w):
+    m = log_w.min(axis=0)
+    return m + np.log(np.exp(log_w - m).mean(axis=0))
+
+
 product_gap = Exercise(
     "product-gap",
     chapter="10",
@@ -104,6 +145,31 @@ def log_of_the_determinant(precision):
     return 0.5 * (np.log(np.diag(precision)).sum() - np.log(np.linalg.det(precision)))
 
 
+@product_gap.mistake("`slogdet` returns sign and logarithm; this took the sign")
+def sign_of_the_determinant(precision):
+    return 0.5 * (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[0])
+
+
+@product_gap.mistake("this has the log of the sum of the P_kk; wanted is the sum of their logs")
+def log_of_the_diagonals_sum(precision):
+    return 0.5 * (np.log(np.diag(precision).sum()) - np.linalg.slogdet(precision)[1])
+
+
+@product_gap.mistake("½ ln|P| is missing: compare with the exact posterior")
+def determinant_forgotten(precision):
+    return 0.5 * np.log(np.diag(precision)).sum()
+
+
+@product_gap.mistake("the P_kk are missing: this is ½ ln|P| alone")
+def diagonal_forgotten(precision):
+    return 0.5 * np.linalg.slogdet(precision)[1]
+
+
+@product_gap.mistake("the gap is a sum over the factors, not their mean")
+def mean_over_the_factors(precision):
+    return entropy_missing(precision) / len(precision)
+
+
 collapsed_columns = Exercise(
     "collapsed-columns",
     chapter="10",
@@ -148,6 +214,36 @@ def distances(lam, var):
 @collapsed_columns.mistake("the order has changed: column k belongs to direction k of `lam`")
 def sorted_columns(lam, var):
     return np.sort(np.maximum(lam - var, 0.0))[::-1]
+
+
+@collapsed_columns.mistake("`var` is the variance σ² already; it was squared")
+def noise_squared(lam, var):
+    return np.maximum(lam - var**2, 0.0)
+
+
+@collapsed_columns.mistake("`var` is the variance σ²; its root was subtracted")
+def noise_deviation(lam, var):
+    return np.maximum(lam - np.sqrt(var), 0.0)
+
+
+@collapsed_columns.mistake("this is the share 1 - σ²/λ; the squared length is λ - σ²")
+def shares(lam, var):
+    return np.maximum(1 - var / lam, 0.0)
+
+
+@collapsed_columns.mistake("this is λ/σ² - 1, in units of the noise; wanted is λ - σ²")
+def in_units_of_the_noise(lam, var):
+    return np.maximum(lam / var - 1, 0.0)
+
+
+@collapsed_columns.mistake("the order has changed, to rising lengths: keep that of `lam`")
+def sorted_upwards(lam, var):
+    return np.sort(np.maximum(lam - var, 0.0))
+
+
+@collapsed_columns.mistake("turned round: λ - σ², and 0 where it is negative")
+def noise_less_variance(lam, var):
+    return np.maximum(var - lam, 0.0)
 
 
 refine_q = Exercise(
@@ -255,3 +351,40 @@ def best_of_the_marginals(x, W, mu, var, m, log_s, rate, steps):
     log_det = np.linalg.slogdet(P)[1]
     family = 0.5 * (np.diag(P) @ marginal - len(P) - np.log(marginal).sum() - log_det)
     return np.stack([np.full(len(found), family), found.sum(axis=1) - family], axis=1)
+
+
+@refine_q.mistake("the columns are exchanged: column 0 is the gap of the family")
+def columns_exchanged(x, W, mu, var, m, log_s, rate, steps):
+    return _walk(x, W, mu, var, m, log_s, rate, steps)[:, ::-1]
+
+
+@refine_q.mistake("the entropy of q is missing in the slope of ln s: it is +1")
+def no_entropy(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m, in_log_s - 1
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("the slope of s² in ln s is 2s², and the ½ of L halves it: P_kk s², not P_kk s")
+def deviation_for_variance(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m, 1 - (1 - in_log_s) * np.exp(-at[-1])
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("`mu` is missing in the slope of m: it is subtracted from x")
+def mean_forgotten(x, W, mu, var, m, log_s, rate, steps):
+    def slopes(*at):
+        in_m, in_log_s = _up(*at)
+        return in_m + W.T @ mu / var, in_log_s
+
+    return _walk(x, W, mu, var, m, log_s, rate, steps, slopes)
+
+
+@refine_q.mistake("only m was moved; ln s moves at the same time")
+def means_alone(x, W, mu, var, m, log_s, rate, steps):
+    return _walk(x, W, mu, var, m, log_s, rate, steps, lambda *at: (_up(*at)[0], np.zeros(len(m))))

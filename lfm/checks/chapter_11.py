@@ -67,6 +67,26 @@ def free_parameters(k, d):
     return k - 1 + 2 * k * d
 
 
+@numbers_to_send.mistake("one entropy for each component is too much: H[q] is one sum over all")
+def entropy_of_each(k, d):
+    return k * (2 + 2 * d)
+
+
+@numbers_to_send.mistake("the N_k and the entropy are missing: these are Σ r x and Σ r x² alone")
+def sums_alone(k, d):
+    return 2 * k * d
+
+
+@numbers_to_send.mistake("a variance for each column: Σ r x² is D numbers, not one")
+def one_square(k, d):
+    return k * (2 + d) + 1
+
+
+@numbers_to_send.mistake("a diagonal covariance needs Σ r x² of each column, D numbers, not D²")
+def full_squares(k, d):
+    return k * (1 + d + d * d) + 1
+
+
 merge_scatter = Exercise(
     "merge-scatter",
     chapter="11",
@@ -126,6 +146,47 @@ def by_raw_sums(n1, mean1, scatter1, n2, mean2, scatter2):
     return raw - (n1 + n2) * np.outer(mean, mean)
 
 
+@merge_scatter.mistake("a scatter is a sum over the data: do not divide by n₁ + n₂")
+def covariance(*parts):
+    return merged(*parts) / (parts[0] + parts[3])
+
+
+@merge_scatter.mistake(
+    "the common mean is weighted by the counts; this is about the mean of the two means"
+)
+def about_the_middle(*parts):
+    return merged(*parts, weight=(parts[0] + parts[3]) / 4)
+
+
+@merge_scatter.mistake("the weight n₁n₂ still has to be divided by n₁ + n₂")
+def weight_not_divided(*parts):
+    return merged(*parts, weight=parts[0] * parts[3])
+
+
+@merge_scatter.mistake("the term between the means is added: apart, they spread the data more")
+def means_subtracted(*parts):
+    return merged(*parts, weight=-parts[0] * parts[3] / (parts[0] + parts[3]))
+
+
+@merge_scatter.mistake("scatters add as they are; this weights them by the counts, as covariances")
+def weighted_scatters(n1, mean1, scatter1, n2, mean2, scatter2):
+    return (n1 * scatter1 + n2 * scatter2) / (n1 + n2)
+
+
+@merge_scatter.mistake(
+    "the variances are right; off the diagonal the product of two differences is missing"
+)
+def squares_alone(n1, mean1, scatter1, n2, mean2, scatter2):
+    weight = n1 * n2 / (n1 + n2)
+    return scatter1 + scatter2 + weight * np.diag((mean1 - mean2) ** 2)
+
+
+@merge_scatter.mistake("one number was added everywhere: the term is an outer product, (D, D)")
+def inner_product(n1, mean1, scatter1, n2, mean2, scatter2):
+    apart = mean1 - mean2
+    return scatter1 + scatter2 + n1 * n2 / (n1 + n2) * (apart @ apart)
+
+
 online_step = Exercise(
     "online-step",
     chapter="11",
@@ -177,6 +238,26 @@ def with_a_delay(average, batch_sum, n, t):
     return step(average, batch_sum, n, t)
 
 
+@online_step.mistake("the sign of the exponent: ρ = t^-0.6 falls with t")
+def growing_rate(average, batch_sum, n, t):
+    return (1 - t**0.6) * average + t**0.6 * batch_sum / n
+
+
+@online_step.mistake("batches are counted from 1 by `t` already: this takes t + 1")
+def counted_once_more(average, batch_sum, n, t):
+    return moved_average(average, batch_sum, n, t + 1)
+
+
+@online_step.mistake("this is the batch alone; the past counts with 1 - ρ")
+def batch_alone(average, batch_sum, n, t):
+    return batch_sum / n
+
+
+@online_step.mistake("the average is of one datum already: only the sum is divided by n")
+def both_divided(average, batch_sum, n, t):
+    return moved_average(average / n, batch_sum, n, t)
+
+
 average_gradients = Exercise(
     "average-gradients",
     chapter="11",
@@ -216,6 +297,31 @@ def sum_over_data(gradients, counts):
     return counts @ gradients
 
 
+@average_gradients.mistake("divide by how many data there are, not by how many workers")
+def divided_by_workers(gradients, counts):
+    return counts @ gradients / len(counts)
+
+
+@average_gradients.mistake("each mean is divided by its count; multiply it, to have a sum again")
+def divided_by_counts(gradients, counts):
+    return (gradients / counts[:, None]).sum(axis=0)
+
+
+@average_gradients.mistake("the sum of the means is divided by all data; multiply by counts first")
+def sum_of_means_over_data(gradients, counts):
+    return gradients.sum(axis=0) / counts.sum()
+
+
+@average_gradients.mistake("the weights are the inverse counts; more data count for more")
+def inverse_counts(gradients, counts):
+    return mean_over_data(gradients, 1 / counts)
+
+
+@average_gradients.mistake("the counts are squared: one factor makes a sum of a mean")
+def counts_squared(gradients, counts):
+    return mean_over_data(gradients, counts**2)
+
+
 how_many_processes = Exercise(
     "how-many-processes",
     chapter="11",
@@ -229,8 +335,8 @@ def rows_files_and_trips(rng):
     """Draw again until the rivals, each right in some cases, choose other numbers.
 
     In one draw of three two are best: a third would save less than the trips that it adds. In one
-    of three all that may be had are best. In half of the others all of the best number of processes
-    have equally many files.
+    of three all that may be had are best, and one more would be better still. In half of the others
+    all of the best number of processes have equally many files.
     """
     kind, rivals = rng.choice(["few", "all", "any"]), [files_cut, in_a_tree, as_many_as_allowed]
     rivals += [rounded_down] if rng.random() < 0.5 else []
@@ -239,11 +345,14 @@ def rows_files_and_trips(rng):
         rows, v = float(round(10 ** rng.uniform(6, 10))), 1e6 * rng.uniform(1, 4)
         trip = 0.15 * rows / v if kind == "few" else 10 ** rng.uniform(-4, -2)
         if kind == "all":
-            most = shortest(rows, files, v, trip, most)
+            most = shortest(rows, files, v, trip, most) // 2
         given = rows, files, v, float(trip), most
         times = np.sort(an_iteration(np.arange(1, most + 1), *given[:4]))
         chosen = {rival(*given) for rival in rivals}
         clear = most > 2 and times[1] > 1.0001 * times[0]
+        if kind == "all":
+            clear = clear and shortest(*given[:4], most + 1) == most + 1
+            clear = clear and shortest(*given) == most
         if clear and (kind != "any" or shortest(*given) not in chosen):
             return given
 
@@ -318,3 +427,22 @@ def counted_from_zero(rows, files, v, trip, most):
 @how_many_processes.mistake("`most` itself may be taken, too: range(1, most) ends before it")
 def most_left_out(rows, files, v, trip, most):
     return shortest(rows, files, v, trip, most - 1)
+
+
+@how_many_processes.mistake(
+    "you stop at the first P that the next does not beat; with whole files a later one may: try all"
+)
+def first_rise(rows, files, v, trip, most):
+    times = an_iteration(np.arange(1, most + 2), rows, files, v, trip)
+    stops = np.flatnonzero(times[1:] >= times[:-1])
+    return int(stops[0]) + 1 if len(stops) and stops[0] < most else most
+
+
+@how_many_processes.mistake("this is more than `most`: one too many was tried")
+def one_more_than_allowed(rows, files, v, trip, most):
+    return shortest(rows, files, v, trip, most + 1)
+
+
+@how_many_processes.mistake("this is the slowest number of processes; wanted is the fastest")
+def slowest(rows, files, v, trip, most):
+    return fastest(lambda P: -an_iteration(P, rows, files, v, trip), most)

@@ -82,11 +82,58 @@ def over_pictures(x, pi, P):
     return softmax(_joint(x, pi, P), axis=0)
 
 
+for tiny in (1e-3, 1e-6, 1e-12):
+
+    @ink_responsibilities.mistake(
+        f"P was moved away from 0 and 1, by {tiny:g} or so: then an impossible template is only "
+        "improbable"
+    )
+    def clipped(x, pi, P, tiny=tiny):
+        return by_logs(x, pi, np.clip(P, tiny, 1 - tiny))
+
+
+@ink_responsibilities.mistake("ink says something too: a pixel with ink has the factor p")
+def paper_alone(x, pi, P):
+    return softmax(np.log(pi) + xlog1py(1 - x[:, None], -P).sum(axis=2), axis=1)
+
+
+@ink_responsibilities.mistake("this is all or nothing; a responsibility is a probability")
+def all_or_nothing(x, pi, P):
+    return np.eye(len(pi))[_joint(x, pi, P).argmax(axis=1)]
+
+
+@ink_responsibilities.mistake("these are the logs of the responsibilities; exponentiate them")
+def logs_of_responsibilities(x, pi, P):
+    joint = _joint(x, pi, P)
+    return joint - logsumexp(joint, axis=1, keepdims=True)
+
+
+@ink_responsibilities.mistake("each row still has to be divided by its sum")
+def not_normalised(x, pi, P):
+    joint = _joint(x, pi, P)
+    return np.exp(joint - joint.max(axis=1, keepdims=True))
+
+
+@ink_responsibilities.mistake("the whole table sums to 1; it is each picture's row that must")
+def over_the_table(x, pi, P):
+    return softmax(_joint(x, pi, P))
+
+
 @ink_responsibilities.mistake(
-    "P was moved away from 0 and 1: then an impossible template is only improbable"
+    "whole sums were NaN and became 0, so that π alone is left: 0 ln 0 is 0, term by term"
 )
-def clipped(x, pi, P):
-    return by_logs(x, pi, np.clip(P, 1e-12, 1 - 1e-12))
+def nan_replaced(x, pi, P):
+    logs = np.nan_to_num(x @ np.log(P).T + (1 - x) @ np.log1p(-P).T)
+    return softmax(np.log(pi) + logs, axis=1)
+
+
+for word, put in {"0": 0.0, "equal shares": 1 / 3}.items():
+
+    @ink_responsibilities.mistake(
+        f"0/0 was replaced by {word}, not avoided: before exp subtract each row's own largest log"
+    )
+    def quotient_replaced(x, pi, P, put=put):
+        return np.nan_to_num(product_of_factors(x, pi, P), nan=put)
 
 
 learn_templates = Exercise(
@@ -137,6 +184,43 @@ def posterior_mean(x, r, c):
     return smoothed(x, r, 1 + c)
 
 
+for word, put in {"½": 0.5, "0": 0.0}.items():
+
+    @learn_templates.mistake(f"the prior is missing, and where that gave 0/0, {word} was put in")
+    def no_prior_and_patched(x, r, c, put=put):
+        return np.nan_to_num(no_prior(x, r, c), nan=put)
+
+
+@learn_templates.mistake("c is missing below: 2c imagined pictures, half of them with ink")
+def prior_only_above(x, r, c):
+    return (r.T @ x + c) / r.sum(axis=0)[:, None]
+
+
+@learn_templates.mistake("c is missing above: c of the imagined pictures have ink")
+def prior_only_below(x, r, c):
+    return r.T @ x / (r.sum(axis=0)[:, None] + 2 * c)
+
+
+@learn_templates.mistake("this is the highest point of Beta(c, c); the prior is Beta(1 + c, 1 + c)")
+def another_prior(x, r, c):
+    return smoothed(x, r, c - 1)
+
+
+@learn_templates.mistake("a pixel has two values, with or without ink: 2c below, not Kc")
+def as_many_as_templates(x, r, c):
+    return (r.T @ x + c) / (r.sum(axis=0)[:, None] + len(r.T) * c)
+
+
+@learn_templates.mistake("a pixel has two values, with or without ink: 2c below, not Dc")
+def as_many_as_pixels(x, r, c):
+    return (r.T @ x + c) / (r.sum(axis=0)[:, None] + len(x.T) * c)
+
+
+@learn_templates.mistake("each picture counts wholly for its likeliest template; claims are soft")
+def hard_claims(x, r, c):
+    return smoothed(x, np.eye(len(r.T))[r.argmax(axis=1)], c)
+
+
 loop_of_pictures = Exercise(
     "loop-of-pictures",
     chapter="12",
@@ -156,17 +240,36 @@ def _log_prior(P, c):
     return (c * (np.log(P) + np.log1p(-P)) - betaln(1 + c, 1 + c)).sum()
 
 
-def _trace(x, pi, P, c, *, log_prior=_log_prior, learn_with=None, after_learning=False, of_pi=0.0):
+def _bound(a):
+    return logsumexp(a, axis=1).sum()
+
+
+def _trace(
+    x,
+    pi,
+    P,
+    c,
+    *,
+    n=20,
+    bound=_bound,
+    log_prior=_log_prior,
+    learn_with=None,
+    after_learning=False,
+    of_pi=0.0,
+    keep_pi=False,
+):
+    """Return the objective of each iteration; the options are the known slips."""
     trace = []
-    for _ in range(20):
+    for _ in range(n):
         a = _joint(x, pi, P)
-        bound = logsumexp(a, axis=1).sum() + log_prior(P, c)
+        objective = bound(a) + log_prior(P, c)
         r = softmax(a, axis=1)
-        pi = (r.sum(axis=0) + of_pi) / (len(x) + len(pi) * of_pi)
+        if not keep_pi:
+            pi = (r.sum(axis=0) + of_pi) / (len(x) + len(pi) * of_pi)
         P = smoothed(x, r, c if learn_with is None else learn_with)
         if after_learning:
-            bound = (r * (_joint(x, pi, P) - np.log(r))).sum() + log_prior(P, c)
-        trace.append(bound)
+            objective = (r * (_joint(x, pi, P) - np.log(r))).sum() + log_prior(P, c)
+        trace.append(objective)
     return np.array(trace)
 
 
@@ -209,3 +312,46 @@ def learned_without_prior(x, pi, P, c):
 @loop_of_pictures.mistake("π has no prior here: π_k = N_k / N")
 def prior_on_weights(x, pi, P, c):
     return _trace(x, pi, P, c, of_pi=c)
+
+
+@loop_of_pictures.mistake("the entropy of q is missing from L: this is E_q[ln p(x, z)] alone")
+def entropy_forgotten(x, pi, P, c):
+    return _trace(x, pi, P, c, bound=lambda a: (softmax(a, axis=1) * a).sum())
+
+
+@loop_of_pictures.mistake("L is the mean over the pictures; wanted is the sum")
+def bound_per_picture(x, pi, P, c):
+    return _trace(x, pi, P, c, bound=lambda a: logsumexp(a, axis=1).mean())
+
+
+@loop_of_pictures.mistake("the first row is that of the second iteration: the start is missing")
+def row_too_late(x, pi, P, c):
+    return _trace(x, pi, P, c, n=21)[1:]
+
+
+@loop_of_pictures.mistake("π is never learned: it is N_k / N after each inference")
+def weights_kept(x, pi, P, c):
+    return _trace(x, pi, P, c, keep_pi=True)
+
+
+@loop_of_pictures.mistake("P is learned as a mean, (ink + 1 + c)/(N_k + 2 + 2c): EM takes the mode")
+def learned_as_a_mean(x, pi, P, c):
+    return _trace(x, pi, P, c, learn_with=1 + c)
+
+
+@loop_of_pictures.mistake("the constant of the prior stands once; each entry of P has one")
+def constant_once(x, pi, P, c):
+    more = (P.size - 1) * betaln(1 + c, 1 + c)
+    return _trace(x, pi, P, c) + more
+
+
+@loop_of_pictures.mistake(
+    "the constant has the wrong sign: the density is divided by B(1 + c, 1 + c)"
+)
+def constant_turned(x, pi, P, c):
+    return _trace(x, pi, P, c) + 2 * P.size * betaln(1 + c, 1 + c)
+
+
+@loop_of_pictures.mistake("the prior in the objective is Beta(c, c); it is Beta(1 + c, 1 + c)")
+def another_prior_counted(x, pi, P, c):
+    return _trace(x, pi, P, c, log_prior=lambda P, c_: _log_prior(P, c - 1))

@@ -121,6 +121,9 @@ class GaussianMixture:
         """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K). The old `q` is not needed.
 
         Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
+
+        `em.fit` runs `infer_and_expect` in its place. To change inference, change both, or give a
+        subclass its own `infer`: that one is run.
         """
         return Categorical(softmax(self.log_joint(x), axis=1))
 

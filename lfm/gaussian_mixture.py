@@ -59,7 +59,7 @@ class MixtureStats(CentredStats):
 
         A component without data keeps its row of `otherwise` (K, D).
         """
-        return np.where(_used(self.r), self.origin + self.rx / _safe(self.r), otherwise)
+        return _means(self.origin, self.rx, self.r, otherwise)
 
     def var(self) -> Array:
         """Return the variance of each column of all data (D,)."""
@@ -218,7 +218,7 @@ def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     """
     r, center = q.probs, chunks.origin(x)  # (N, K), (D,)
     n_k = r.sum(axis=0)
-    origin = np.where(_used(n_k), r.T @ (x - center) / _safe(n_k) + center, means)  # (K, D)
+    origin = _means(center, r.T @ (x - center), n_k, otherwise=means)  # (K, D)
     rx, rxx = np.empty_like(origin), np.empty((*origin.shape, origin.shape[1]))
     for k, r_k in enumerate(r.T):
         y = x - origin[k]
@@ -274,14 +274,10 @@ def _squared_distances(y: Array, centres: Array) -> Array:
     return np.maximum(squares, 0.0)
 
 
-def _used(n_k: Array) -> Array:
-    """Return, as a column (K, 1), which components have data."""
-    return (n_k > constants.TINY)[:, None]
-
-
-def _safe(n_k: Array) -> Array:
-    """Return N_k as a column (K, 1) to divide by, and 1 for a component without data."""
-    return np.where(_used(n_k), n_k[:, None], 1.0)
+def _means(origin: Array, sums: Array, n_k: Array, otherwise: Array) -> Array:
+    """Return origin + sums / N_k (K, D); a component without data has its row of `otherwise`."""
+    used = (n_k > constants.TINY)[:, None]
+    return np.where(used, origin + sums / np.where(used, n_k[:, None], 1.0), otherwise)
 
 
 def _check_prior(prior: InverseWishart | None, d: int) -> None:
@@ -291,7 +287,7 @@ def _check_prior(prior: InverseWishart | None, d: int) -> None:
 
 def _refuse_empty(n_k: Array) -> None:
     """Raise `DegenerateComponent` where a component has no data."""
-    used = _used(n_k)
+    used = n_k > constants.TINY
     if not used.all():
         raise DegenerateComponent(
             f"component {used.argmin()} is left without data: its mean and covariance are "

@@ -52,6 +52,7 @@ class MixtureStats(CentredStats):
         """
         s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
         cross = self.rx[:, :, None] * s[:, None, :]
+        # Symmetric to the bit, since so bracketed: r (s_i s_j) is r (s_j s_i), (r s_i) s_j is not.
         return self.rxx - (cross + cross.mT) + self.r[:, None, None] * (s[:, :, None] * s[:, None])
 
     def means(self, otherwise: Array) -> Array:
@@ -140,7 +141,7 @@ class GaussianMixture:
         For each piece `engine/quadratic.py` computes the same scores, softmax and sums.
         """
         psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
-        return MixtureStats(len(x), *self._joint.posterior_sums(x, psi))
+        return MixtureStats(n=len(x), **self._joint.posterior_sums(x, psi)._asdict())
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
         """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.

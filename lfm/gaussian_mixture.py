@@ -179,6 +179,7 @@ class GaussianMixture:
 
     def log_joint(self, x: Data) -> Array:
         """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
+        # u = L_k⁻¹ (x_n - μ_k); entry (n, k) is ln π_k - ½ ln|2π Σ_k| - ½ Σ_d u_d²
         return self._joint.of(x)
 
     def log_prob(self, x: Data) -> Array:
@@ -200,15 +201,12 @@ class GaussianMixture:
 
     @cached_property
     def _joint(self) -> Quadratic:
-        """ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), as a function of x; Σ_k = L_k L_kᵀ.
-
-        |Σ_k| is the squared product of the diagonal of L_k. A weight of 0 gives r = 0.
-        """
-        pi, chols = self.weights, np.linalg.cholesky(self.covs)
-        log_weights = np.log(pi, where=pi > 0, out=np.full(len(pi), constants.LOG_ZERO))
-        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
-        consts = log_weights - 0.5 * (self.means.shape[1] * np.log(2 * np.pi) + log_dets)
-        return Quadratic(consts, self.means, chols)
+        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), of x."""
+        pi, d = self.weights, self.means.shape[1]
+        chols = np.linalg.cholesky(self.covs)  # L_k, lower triangles with Σ_k = L_k L_kᵀ
+        log_pi = np.log(pi, where=pi > 0, out=np.full_like(pi, constants.LOG_ZERO))  # π = 0: r = 0
+        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)  # |Σ| = (Π_d L_dd)²
+        return Quadratic(log_pi - 0.5 * (d * np.log(2 * np.pi) + log_dets), self.means, chols)
 
 
 def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:

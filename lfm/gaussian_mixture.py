@@ -189,10 +189,9 @@ class GaussianMixture:
     def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
-        noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z]
-        for k, chol in enumerate(self._joint.chols):
-            x[z == k] += noise[z == k] @ chol.T
+        x = rng.standard_normal((n, self.means.shape[1]))  # ε
+        for k, (mean, chol) in enumerate(zip(self.means, self._joint.chols, strict=True)):
+            x[z == k] = mean + x[z == k] @ chol.T  # μ_k + L_k ε
         return x, z
 
     @cached_property

@@ -108,15 +108,15 @@ class GaussianMixture:
         """
         _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
-        counts = np.bincount(labels, minlength=len(centres))
-        shape = (len(centres), x.shape[1], x.shape[1])
-        y = x - x.mean(axis=0, dtype=np.float64)
-        total = y.T @ y / len(x)
-        within = (x - centres[labels]).T @ (x - centres[labels])
-        cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
-        if prior is None and (flaw := collapse(cov, x.mean(axis=0, dtype=np.float64), 0.0)):
+        mean = x.mean(axis=0, dtype=np.float64)
+        y = x - mean
+        within = (x - centres[labels]).T @ (x - centres[labels])  # W
+        psi = 0.0 if prior is None else prior.scale
+        cov = (within + y.T @ y / len(x) + psi) / (len(x) + 1)
+        if prior is None and (flaw := collapse(cov, mean, 0.0)):
             raise DegenerateComponent(_singular("the data", flaw))
-        return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
+        weights = np.bincount(labels, minlength=len(centres)) / len(x)
+        return cls(weights, centres, np.broadcast_to(cov, (len(centres), *cov.shape)), prior)
 
     def infer(self, x, q=None) -> Categorical:
         """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K). The old `q` is not needed.

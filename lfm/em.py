@@ -206,18 +206,22 @@ def fit(
     falls. Near a maximum with one parameter each iteration leaves the fraction R of the error,
     Eq. rate. Raises what `steps` raises.
     """
-    bounds, converged = [], False
+    bounds = []
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)
     inferences = (s for s in all_steps if s.half == "inference")
     with progress_bar(max_iter, progress, desc="EM", unit="step") as bar:
         for step in itertools.islice(inferences, max_iter + 1):
             bounds.append(step.bound)
             if len(bounds) > 1:
-                converged = bounds[-1] - bounds[-2] < tol * step.stats.n
                 bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
-            if converged:
+            if converged := settled(bounds, step.stats.n, tol):
                 break
     return Fit(step.model, vars(step)["q"], np.array(bounds), converged)  # q is not read here
+
+
+def settled(bounds: list[float], n: float, tol: float) -> bool:
+    """Tell whether the last rise of the bound was less than `tol` nats for each of n data."""
+    return len(bounds) > 1 and bounds[-1] - bounds[-2] < tol * n
 
 
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:

@@ -466,7 +466,7 @@ NOT_SPOILED = {
     ],
     INNER: [
         "acceleration.expanded", "acceleration.profiled", "vae.VAE.loss_of",
-        "distributions.InverseWishart.update", "em.Stats.sums", "em.CentredStats",
+        "distributions.InverseWishart.update", "em.settled", "em.Stats.sums", "em.CentredStats",
         "em.CentredStats.about", "em.CentredStats.sums",
         "factor_analysis.FactorStats.of", "factor_analysis.FactorStats.about",
         "factor_analysis.FactorStats.squares",

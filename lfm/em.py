@@ -148,9 +148,10 @@ class Fit:
 
 
 class BoundDecreased(ArithmeticError):
-    """A half-step lowered the bound beyond rounding: a bug in the model, never bad luck.
+    """A half-step lowered the bound beyond rounding, or made it NaN or ∞: a bug in the model.
 
-    Eq. ascent promises that the bound never falls, and with exact inference nor does ln p(X).
+    It is never bad luck: Eq. ascent promises that the bound never falls, and with exact inference
+    nor does ln p(X).
     """
 
 
@@ -227,12 +228,12 @@ def settled(bounds: list[float], n: float, tol: float) -> bool:
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:
     """Return the bound, having checked that it is a number and not below `old` beyond rounding."""
     new = model.lower_bound(stats)
+    if np.isnan(new) or new == np.inf:
+        raise BoundDecreased(f"after the {half} step the bound is {new}; wanted a number of nats")
     rounding = constants.ROUNDING * (abs(new) + stats.n)
     if hasattr(model, "rounding"):
         rounding += model.rounding(stats)
-    if np.isnan(new) or new == np.inf:
-        raise BoundDecreased(f"after the {half} step the bound is {new}; wanted a number of nats")
-    if new < old - rounding or (new == -np.inf and old > new):
+    if new < old - rounding or new == -np.inf < old:
         raise BoundDecreased(
             f"the {half} step lowered the bound from {old:.10g} to {new:.10g} nats; the update or "
             "the bound of this model is wrong"

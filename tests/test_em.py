@@ -211,6 +211,17 @@ def test_a_bound_that_is_no_number_is_told(value):
         em.fit(Wrong(START, value=value), X)
 
 
+def test_the_rounding_of_a_bound_that_is_no_number_is_not_asked_for():
+    class Failing(Wrong):
+        def rounding(self, stats):
+            raise OverflowError("asked for")
+
+    with pytest.raises(BoundDecreased, match="the bound is nan"):
+        em.fit(Failing(START, value=np.nan), X)
+    with pytest.raises(OverflowError):
+        em.fit(Failing(START), X)
+
+
 def test_a_bound_may_begin_at_minus_infinity_and_not_end_there():
     values = iter([-np.inf, -10.0, -9.0, -np.inf])
     model = SimpleNamespace(

@@ -112,9 +112,10 @@ def train(
 
 def _all_epochs(run: "Run", epochs: int, steps: int | None, keep, progress) -> None:
     names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
+    last = math.inf if steps is None else steps
     with progress_bar(epochs, progress, **names) as bar:
-        while run.epoch < epochs and (steps is None or run.step < steps):
-            run.one_epoch(None if steps is None else steps - run.step)
+        while run.epoch < epochs and run.step < last:
+            run.one_epoch(last - run.step)
             bar.update(f"bound {run.trace.bound[-1]:.2f} nats")
             keep()
 
@@ -187,7 +188,7 @@ class Run:
         return torch.stack([explained.detach(), divergence.detach()]).float()
 
     def one_epoch(
-        self, n_steps: int | None = None, average: Callable[[Tensor], Tensor] = lambda terms: terms
+        self, n_steps: float = math.inf, average: Callable[[Tensor], Tensor] = lambda terms: terms
     ) -> None:
         """Go once through the data in a new order, for at most `n_steps` steps.
 
@@ -195,7 +196,7 @@ class Run:
         several. Raises `TrainingDiverged` where a step was not sound, with the weights from before.
         """
         start, before = time.perf_counter(), networks.copied(self.vae.state_dict())
-        n = self.per_epoch if n_steps is None else min(self.per_epoch, n_steps)
+        n = min(self.per_epoch, n_steps)
         self.vae.train()
         order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
         step = self._step()

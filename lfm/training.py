@@ -174,8 +174,7 @@ class Run:
 
     def one_step(self) -> Tensor:
         """Take one step up the bound on the data `self.rows`; return the two terms' means (2,)."""
-        x = self.drawn(self.x.index_select(0, self.rows), self.generator)
-        eps = self.noise(x, self.generator)
+        x, eps = self.drawn(self.x.index_select(0, self.rows), self.generator)
         # No cache of converted weights: a recorded graph would go on using the first ones.
         precision = nullcontext()
         if self.bfloat16:
@@ -210,19 +209,14 @@ class Run:
         self._note(terms[:n])
         self.trace.seconds.append(time.perf_counter() - start)
 
-    def drawn(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return data (N, D) as the networks see them: numbers, or bits drawn anew."""
-        x = self.vae.seen(x)
-        if not self.binarise:
-            return x
-        pixels = self.vae.explained(x)
-        bits = (torch.rand(pixels.shape, generator=generator, device=x.device) < pixels).to(x)
-        return torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
-
-    def noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return one draw of noise for each datum (1, N, K)."""
-        shape = (1, len(x), self.vae.n_factors)
-        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
+    def drawn(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return data (N, D) as the networks see them, numbers or new bits, and noise (1, N, K)."""
+        x, here = self.vae.seen(x), {"generator": generator, "device": x.device}
+        if self.binarise:
+            pixels = self.vae.explained(x)
+            bits = (torch.rand(pixels.shape, **here) < pixels).to(x)
+            x = torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
+        return x, torch.randn((1, len(x), self.vae.n_factors), dtype=x.dtype, **here)
 
     def _step(self) -> Callable[[], Tensor]:
         """Return what takes a step: a recording of `one_step`, made once, or `one_step` itself."""
@@ -241,9 +235,9 @@ class Run:
         training mode, as they are trained.
         """
         generator = torch.Generator(self.device).manual_seed(0)
-        x = self.drawn(self.x.index_select(0, self.rows), generator)
+        x, eps = self.drawn(self.x.index_select(0, self.rows), generator)
         with networks.untouched(self.vae, self.device):
-            terms = self.vae.terms(x, self.noise(x, generator))
+            terms = self.vae.terms(x, eps)
         return torch.stack([term.mean() for term in terms]).float()
 
     def _judge(self, terms: Tensor, before: dict) -> None:
@@ -282,8 +276,7 @@ class Run:
         total = 0.0
         with evaluating(self.vae):
             for x in self.held_out.split(constants.VALIDATION_ROWS):
-                x = self.drawn(x, generator)
-                bounds = self.vae.lower_bound(x, self.noise(x, generator))
+                bounds = self.vae.lower_bound(*self.drawn(x, generator))
                 total += bounds.double().sum().item()
         if not math.isfinite(total):
             warn(

@@ -485,7 +485,7 @@ NOT_SPOILED = {
         "vae.VAE.log_likelihood", "vae.ConditionalVAE.decoded",
         "vae.VAE.extra_repr", "vae.Conditional.extra_repr", "training.Run",
         "training.Run.one_step", "training.Run.one_epoch", "training.Run.drawn",
-        "training.Run.noise", "files.whole", "files.write", "files.write_all",
+        "files.whole", "files.write", "files.write_all",
         "inputs.double", "inputs.gaussian", "inputs.values_of", "inputs.samples",
         "inputs.TakesData.rows",
         "files.remove_debris", "files.read", "files.digest", "files.checked_sha256",

@@ -166,8 +166,8 @@ class Run:
         self.terms = vae.terms  # what the step differentiates
         self.per_epoch = len(self.x) // self.batch_size
         self.rows = torch.zeros(self.batch_size, dtype=torch.long, device=self.device)
-        # explained, divergence; of each step, and of the weights after the last
-        self.losses = torch.zeros(self.per_epoch + 1, 2, device=self.device)
+        # of the two terms, explained and divergence: at each step, and after the last
+        self.means = torch.zeros(self.per_epoch + 1, 2, device=self.device)
         self.epoch = self.step = 0  # how many are done
         self.first: float | None = None  # the first batch's bound
         self.trace, self.recording = Trace(), None
@@ -198,13 +198,13 @@ class Run:
         n = min(self.per_epoch, n_steps)
         self.vae.train()
         order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
-        step = self._step()
+        step = self._stepper()
         for i in range(n):
             self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
-            self.losses[i] = step()
+            self.means[i] = step()
         optimisers.release(self.optimiser)
-        self.losses[n] = self._terms_after()
-        terms = average(self.losses[: n + 1])
+        self.means[n] = self._terms_after()
+        terms = average(self.means[: n + 1])
         self._judge(terms, before)
         self._note(terms[:n])
         self.trace.seconds.append(time.perf_counter() - start)
@@ -218,7 +218,7 @@ class Run:
             x = torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
         return x, torch.randn((1, len(x), self.vae.n_factors), dtype=x.dtype, **here)
 
-    def _step(self) -> Callable[[], Tensor]:
+    def _stepper(self) -> Callable[[], Tensor]:
         """Return what takes a step: a recording of `one_step`, made once, or `one_step` itself."""
         if self.replays and self.recording is None:
             from lfm.scale import graphs

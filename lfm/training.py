@@ -88,7 +88,7 @@ def train(
     or options but `epochs` and `steps`), and `OSError`, before anything is trained, where the
     checkpoint cannot be written.
     """
-    home = next(validate.kind(vae, "vae", VAE).parameters()).device
+    home = networks.some_weight(validate.kind(vae, "vae", VAE)).device
     with modes_kept(vae):
         try:
             run = Run(

@@ -1,12 +1,13 @@
 """Expectation maximization with a discrete latent factor: the Gaussian mixture.
 
 z ~ Categorical(π), x | z=k ~ N(μ_k, Σ_k). Given θ, the posterior of z_n is K numbers by Bayes'
-rule, so inference is exact and L = ln p(X). Given q, θ is each component's share of the data, and
-their weighted mean and covariance.
+rule, so inference is exact and L = ln p(X). Given q, learning sets π_k to component k's share of
+the data, and μ_k and Σ_k to the mean and the covariance of the data weighted by r_nk.
 
 The E-step is `infer` and `expect`; `em.fit` runs both in one pass, `infer_and_expect`. The M-step
-is `learn`, the bound `lower_bound`. Squares are about an origin near the data and not about 0,
-where large means would cancel the digits of small covariances; no result depends on it.
+is `learn`, the bound `lower_bound`. Sums are taken of y = x - origin, with an origin near the data:
+about 0, a large mean and a small variance would leave few correct digits. Apart from rounding, the
+origin changes no result.
 """
 
 from dataclasses import dataclass, replace
@@ -29,14 +30,14 @@ A_PRIOR = "prior=InverseWishart.from_data(x, n_components)"  # what errors advis
 
 
 class DegenerateComponent(ValueError):
-    """A component, or all data, lie in fewer dimensions, or a component has no data: no M-step."""
+    """No M-step: a component has no data, or its data, or all data, lie in a hyperplane."""
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureStats(CentredStats):
-    """Σ_n E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D) that lie near the data."""
+    """Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k, origins (K, D) that lie near the data."""
 
-    r: Array = sums("K")  # Σ_n r_nk, in formulas N_k
+    r: Array = sums("K")  # N_k = Σ_n r_nk
     rx: Array = sums("K", "D")  # Σ_n r_nk y_n
     rxx: Array = sums("K", "D", "D")  # Σ_n r_nk y_n y_nᵀ
 
@@ -48,7 +49,8 @@ class MixtureStats(CentredStats):
     def scatter(self, means: Array) -> Array:
         """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D).
 
-        With origins 0 and the weighted means it is Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
+        If the origins are 0 and the μ_k are the weighted means, this is
+        Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
         """
         s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
         cross = self.rx[:, :, None] * s[:, None, :]
@@ -71,7 +73,7 @@ class MixtureStats(CentredStats):
         return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
-        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k) may be rounding."""
+        """Return an upper estimate of the rounding error of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k)."""
         terms = np.abs(precs * self.scatter(means)).sum()
         far = constants.EPS * np.abs(means)  # a stored mean is no more exact
         stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
@@ -82,7 +84,7 @@ class MixtureStats(CentredStats):
 class GaussianMixture:
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
-    With a prior on the Σ_k every bound has Σ_k ln p(Σ_k) added, and so has what is maximised.
+    With a prior on the Σ_k, Σ_k ln p(Σ_k) is added to the bound, and learning maximises that sum.
     Raises `ValueError` or `TypeError` for parameters that no mixture can have.
     Source: PRML 9.2.
     """
@@ -103,8 +105,9 @@ class GaussianMixture:
         """Return a starting point: centres by K-means, and one covariance for all components.
 
         It is (W + C + Ψ) / (N + 1): W the scatter within clusters, C the covariance of all data,
-        Ψ the prior's scale (0 without one). Without a prior it is singular only if the data are,
-        and `DegenerateComponent` is raised.
+        Ψ the prior's scale (0 without one). C counts as one more datum, so that Σ is not singular
+        even where every cluster is a single point. Without a prior it is singular only if the data
+        are, and `DegenerateComponent` is raised.
         """
         _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
@@ -119,9 +122,10 @@ class GaussianMixture:
         return cls(weights, centres, np.broadcast_to(cov, (len(centres), *cov.shape)), prior)
 
     def infer(self, x, q=None) -> Categorical:
-        """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K). The old `q` is not needed.
+        """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K).
 
-        Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
+        Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j). `q` is
+        ignored: it is for models whose inference starts from the old one.
 
         `em.fit` runs `infer_and_expect` in its place. To change inference, change both, or give a
         subclass its own `infer`: that one is run.
@@ -129,25 +133,27 @@ class GaussianMixture:
         return Categorical(softmax(self.log_joint(x), axis=1))
 
     def expect(self, x: Data, q: Categorical) -> MixtureStats:
-        """Return N_k, Σ r y and Σ r y yᵀ, summed over data, and H[q], with y = x - origin_k.
+        """Return N_k, Σ_n r_nk y_n and Σ_n r_nk y_n y_nᵀ with y_n = x_n - origin_k, and H[q].
 
-        Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
+        Eq. sufficient-statistics of chapter 02. Raises `ValueError` where q and x disagree.
         """
         return weighted_sums(x, q, self.means)
 
     def infer_and_expect(self, x: Rows) -> MixtureStats:
-        """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole.
+        """Return `expect(x, infer(x))`, some rows of x at a time, so q is never held whole.
 
-        For each piece `engine/quadratic.py` computes the same scores, softmax and sums.
+        For these rows `engine/quadratic.py` computes the same scores, softmax and sums.
         """
-        psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
+        # Ψ is added to S_k, so rounding errors far below it are harmless.
+        psi = 0.0 if self.prior is None else self.prior.scale
         return MixtureStats(n=len(x), **self._joint.posterior_sums(x, psi)._asdict())
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
-        """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
+        """Return the mixture whose parameters are π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
 
-        Eq. mixture-learning; with a prior Eq. mixture-map, the maximum a posteriori. Raises
-        `DegenerateComponent` where a component has collapsed and there is no prior.
+        x̄_k is the weighted mean, S_k the scatter about it. Eq. mixture-learning; with a prior
+        Eq. mixture-map, the maximum a posteriori. Raises `DegenerateComponent` where a component
+        has collapsed and there is no prior.
         """
         n_k, means = stats.r, stats.means(otherwise=self.means)
         S = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
@@ -162,15 +168,15 @@ class GaussianMixture:
     def lower_bound(self, stats: MixtureStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats, plus ln p(Σ) where there is a prior.
 
-        Eq. mixture-bound: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q], which needs no
-        data. After exact inference L = ln p(X | θ).
+        Eq. mixture-bound: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q], computed
+        from `stats` alone, without x. After exact inference L = ln p(X | θ).
         """
         S, joint = stats.scatter(self.means), self._joint
         expected = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # of ln p(X, Z | θ)
         return float(expected + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
-        """Return how much of the bound may be rounding, nats: more for thin covariances."""
+        """Return how much of the bound may be rounding, nats: more if a Σ_k is nearly singular."""
         return stats.rounding(self.means, self._joint.precs)
 
     def log_prior(self) -> float:
@@ -211,8 +217,8 @@ class GaussianMixture:
 def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     """Return N_k, Σ r y, Σ r y yᵀ and H[q] for data x (N, D) and any q over K components.
 
-    y = x - origin_k with the weighted mean as origin, so that rx is 0 but for rounding; a component
-    without data has its row of `means` (K, D) there.
+    y = x - origin_k with the weighted mean as origin, so rx is 0 up to rounding. If N_k = 0, the
+    origin is row k of `means` (K, D).
     """
     r, center = q.probs, chunks.origin(x)  # (N, K), (D,)
     n_k = r.sum(axis=0)
@@ -231,10 +237,10 @@ def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> t
     """Return centres (K, D) and labels (N,): a local minimum of Σ_n ‖x_n - centre of n‖².
 
     Eq. k-means: EM of a mixture with equal weights and Σ_k = εI, both fixed, for ε → 0: r becomes
-    one-hot, and -2ε times the bound tends to that sum. Starts from K-means++ (Arthur and
-    Vassilvitskii 2007): each next centre is a datum drawn with probability proportional to its
-    squared distance from the nearest of the centres so far. After `max_iter` rounds the sum may
-    still be falling; labels are those of the nearest centres in any case.
+    one-hot, and 2ε(c(ε) - L) tends to that sum, with the c(ε) of chapter 03. Starts from K-means++
+    (Arthur and Vassilvitskii 2007): each next centre is a datum drawn with probability proportional
+    to its squared distance from the nearest of the centres so far. It stops after `max_iter` rounds
+    even if not converged. Labels always belong to the returned centres.
     """
     k = validate.count(n_components, "n_components", 1, len(x))
     origin = x.mean(axis=0, dtype=np.float64)

@@ -148,9 +148,10 @@ class Fit:
 
 
 class BoundDecreased(ArithmeticError):
-    """A half-step lowered the bound beyond rounding: a bug in the model, never bad luck.
+    """A half-step lowered the bound beyond rounding, or made it NaN or ∞: a bug in the model.
 
-    Eq. ascent promises that the bound never falls, and with exact inference nor does ln p(X).
+    It is never bad luck: Eq. ascent promises that the bound never falls, and with exact inference
+    nor does ln p(X).
     """
 
 
@@ -206,29 +207,33 @@ def fit(
     falls. Near a maximum with one parameter each iteration leaves the fraction R of the error,
     Eq. rate. Raises what `steps` raises.
     """
-    bounds, converged = [], False
+    bounds = []
     all_steps = steps(model, x, q, batch_size=batch_size, total=total)
     inferences = (s for s in all_steps if s.half == "inference")
     with progress_bar(max_iter, progress, desc="EM", unit="step") as bar:
         for step in itertools.islice(inferences, max_iter + 1):
             bounds.append(step.bound)
             if len(bounds) > 1:
-                converged = bounds[-1] - bounds[-2] < tol * step.stats.n
                 bar.update(f"{step.bound / step.stats.n:.6f} nats per datum")
-            if converged:
+            if converged := settled(bounds, step.stats.n, tol):
                 break
     return Fit(step.model, vars(step)["q"], np.array(bounds), converged)  # q is not read here
+
+
+def settled(bounds: list[float], n: float, tol: float) -> bool:
+    """Tell whether the last rise of the bound was less than `tol` nats for each of n data."""
+    return len(bounds) > 1 and bounds[-1] - bounds[-2] < tol * n
 
 
 def _risen(old: float, model: Model, stats: Stats, half: str) -> float:
     """Return the bound, having checked that it is a number and not below `old` beyond rounding."""
     new = model.lower_bound(stats)
+    if np.isnan(new) or new == np.inf:
+        raise BoundDecreased(f"after the {half} step the bound is {new}; wanted a number of nats")
     rounding = constants.ROUNDING * (abs(new) + stats.n)
     if hasattr(model, "rounding"):
         rounding += model.rounding(stats)
-    if np.isnan(new) or new == np.inf:
-        raise BoundDecreased(f"after the {half} step the bound is {new}; wanted a number of nats")
-    if new < old - rounding or (new == -np.inf and old > new):
+    if new < old - rounding or new == -np.inf < old:
         raise BoundDecreased(
             f"the {half} step lowered the bound from {old:.10g} to {new:.10g} nats; the update or "
             "the bound of this model is wrong"

@@ -154,8 +154,10 @@ def log_likelihood(vae: "VAE", x, n_samples: Count, *, rng) -> Array:
     """
     import torch
 
+    from lfm.engine.networks import some_weight
+
     x = vae.checked(x)
-    generator = torch.Generator(next(vae.parameters()).device)
+    generator = torch.Generator(some_weight(vae).device)
     generator.manual_seed(validate.torch_seed(rng))
     result, width = np.empty(len(x)), looking.width(vae, vae.seen(x[:1]))
     for part in watched(looking.parts(vae, x), "weighing samples"):

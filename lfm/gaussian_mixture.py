@@ -1,12 +1,13 @@
 """Expectation maximization with a discrete latent factor: the Gaussian mixture.
 
 z ~ Categorical(π), x | z=k ~ N(μ_k, Σ_k). Given θ, the posterior of z_n is K numbers by Bayes'
-rule, so inference is exact and L = ln p(X). Given q, θ is each component's share of the data, and
-their weighted mean and covariance.
+rule, so inference is exact and L = ln p(X). Given q, learning sets π_k to component k's share of
+the data, and μ_k and Σ_k to the mean and the covariance of the data weighted by r_nk.
 
 The E-step is `infer` and `expect`; `em.fit` runs both in one pass, `infer_and_expect`. The M-step
-is `learn`, the bound `lower_bound`. Squares are about an origin near the data and not about 0,
-where large means would cancel the digits of small covariances; no result depends on it.
+is `learn`, the bound `lower_bound`. Sums are taken of y = x - origin, with an origin near the data:
+about 0, a large mean and a small variance would leave few correct digits. Apart from rounding, the
+origin changes no result.
 """
 
 from dataclasses import dataclass, replace
@@ -29,14 +30,14 @@ A_PRIOR = "prior=InverseWishart.from_data(x, n_components)"  # what errors advis
 
 
 class DegenerateComponent(ValueError):
-    """A component, or all data, lie in fewer dimensions, or a component has no data: no M-step."""
+    """No M-step: a component has no data, or its data, or all data, lie in a hyperplane."""
 
 
 @dataclass(frozen=True, eq=False)
 class MixtureStats(CentredStats):
-    """Σ_n E_q[z_nk (1, y, y yᵀ)] with y = x_n - origin_k, origins (K, D) that lie near the data."""
+    """Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k, origins (K, D) that lie near the data."""
 
-    r: Array = sums("K")  # Σ_n r_nk, in formulas N_k
+    r: Array = sums("K")  # N_k = Σ_n r_nk
     rx: Array = sums("K", "D")  # Σ_n r_nk y_n
     rxx: Array = sums("K", "D", "D")  # Σ_n r_nk y_n y_nᵀ
 
@@ -48,10 +49,12 @@ class MixtureStats(CentredStats):
     def scatter(self, means: Array) -> Array:
         """Return Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ about any means (K, D); shape (K, D, D).
 
-        With origins 0 and the weighted means it is Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
+        If the origins are 0 and the μ_k are the weighted means, this is
+        Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
         """
         s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
         cross = self.rx[:, :, None] * s[:, None, :]
+        # Symmetric to the bit, since so bracketed: r (s_i s_j) is r (s_j s_i), (r s_i) s_j is not.
         return self.rxx - (cross + cross.mT) + self.r[:, None, None] * (s[:, :, None] * s[:, None])
 
     def means(self, otherwise: Array) -> Array:
@@ -59,7 +62,7 @@ class MixtureStats(CentredStats):
 
         A component without data keeps its row of `otherwise` (K, D).
         """
-        return np.where(_used(self.r), self.origin + self.rx / _safe(self.r), otherwise)
+        return _means(self.origin, self.rx, self.r, otherwise)
 
     def var(self) -> Array:
         """Return the variance of each column of all data (D,)."""
@@ -70,7 +73,7 @@ class MixtureStats(CentredStats):
         return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
-        """Return how much of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k) may be rounding."""
+        """Return an upper estimate of the rounding error of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k)."""
         terms = np.abs(precs * self.scatter(means)).sum()
         far = constants.EPS * np.abs(means)  # a stored mean is no more exact
         stored = np.einsum("k,ki,kij,kj->", self.r, far, np.abs(precs), far)
@@ -81,7 +84,7 @@ class MixtureStats(CentredStats):
 class GaussianMixture:
     """p(x) = Σ_k π_k N(x; μ_k, Σ_k). Eq. mixture.
 
-    With a prior on the Σ_k every bound has Σ_k ln p(Σ_k) added, and so has what is maximised.
+    With a prior on the Σ_k, Σ_k ln p(Σ_k) is added to the bound, and learning maximises that sum.
     Raises `ValueError` or `TypeError` for parameters that no mixture can have.
     Source: PRML 9.2.
     """
@@ -102,48 +105,55 @@ class GaussianMixture:
         """Return a starting point: centres by K-means, and one covariance for all components.
 
         It is (W + C + Ψ) / (N + 1): W the scatter within clusters, C the covariance of all data,
-        Ψ the prior's scale (0 without one). Without a prior it is singular only if the data are,
-        and `DegenerateComponent` is raised.
+        Ψ the prior's scale (0 without one). C counts as one more datum, so that Σ is not singular
+        even where every cluster is a single point. Without a prior it is singular only if the data
+        are, and `DegenerateComponent` is raised.
         """
         _check_prior(prior, x.shape[1])
         centres, labels = k_means(x, n_components, rng=rng)
-        counts = np.bincount(labels, minlength=len(centres))
-        shape = (len(centres), x.shape[1], x.shape[1])
-        y = x - x.mean(axis=0, dtype=np.float64)
-        total = y.T @ y / len(x)
-        within = (x - centres[labels]).T @ (x - centres[labels])
-        cov = (within + total + (0 if prior is None else prior.scale)) / (len(x) + 1)
-        if prior is None and (flaw := collapse(cov, x.mean(axis=0, dtype=np.float64), 0.0)):
+        mean = x.mean(axis=0, dtype=np.float64)
+        y = x - mean
+        within = (x - centres[labels]).T @ (x - centres[labels])  # W
+        psi = 0.0 if prior is None else prior.scale
+        cov = (within + y.T @ y / len(x) + psi) / (len(x) + 1)
+        if prior is None and (flaw := collapse(cov, mean, 0.0)):
             raise DegenerateComponent(_singular("the data", flaw))
-        return cls(counts / len(x), centres, np.broadcast_to(cov, shape), prior)
+        weights = np.bincount(labels, minlength=len(centres)) / len(x)
+        return cls(weights, centres, np.broadcast_to(cov, (len(centres), *cov.shape)), prior)
 
     def infer(self, x, q=None) -> Categorical:
-        """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K). The old `q` is not needed.
+        """Return q(Z) = p(Z | X, θ), a Categorical with probs (N, K).
 
-        Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j).
+        Eq. responsibilities: r_nk = π_k N(x_n; μ_k, Σ_k) / Σ_j π_j N(x_n; μ_j, Σ_j). `q` is
+        ignored: it is for models whose inference starts from the old one.
+
+        `em.fit` runs `infer_and_expect` in its place. To change inference, change both, or give a
+        subclass its own `infer`: that one is run.
         """
         return Categorical(softmax(self.log_joint(x), axis=1))
 
     def expect(self, x: Data, q: Categorical) -> MixtureStats:
-        """Return N_k, Σ r y and Σ r y yᵀ, summed over data, and H[q], with y = x - origin_k.
+        """Return N_k, Σ_n r_nk y_n and Σ_n r_nk y_n y_nᵀ with y_n = x_n - origin_k, and H[q].
 
-        Eq. sufficient-statistics. Raises `ValueError` where q and x disagree.
+        Eq. sufficient-statistics of chapter 02. Raises `ValueError` where q and x disagree.
         """
         return weighted_sums(x, q, self.means)
 
     def infer_and_expect(self, x: Rows) -> MixtureStats:
-        """Return `expect(x, infer(x))`, in pieces of x, so that q (N, K) is never held whole.
+        """Return `expect(x, infer(x))`, some rows of x at a time, so q is never held whole.
 
-        For each piece `engine/quadratic.py` computes the same scores, softmax and sums.
+        For these rows `engine/quadratic.py` computes the same scores, softmax and sums.
         """
-        psi = 0.0 if self.prior is None else self.prior.scale  # digits far below it do not matter
-        return MixtureStats(len(x), *self._joint.posterior_sums(x, psi))
+        # Ψ is added to S_k, so rounding errors far below it are harmless.
+        psi = 0.0 if self.prior is None else self.prior.scale
+        return MixtureStats(n=len(x), **self._joint.posterior_sums(x, psi)._asdict())
 
     def learn(self, stats: MixtureStats) -> "GaussianMixture":
-        """Return the mixture of the weighted moments: π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
+        """Return the mixture whose parameters are π_k = N_k/N, μ_k = x̄_k, Σ_k = S_k/N_k.
 
-        Eq. mixture-learning; with a prior Eq. mixture-map, the maximum a posteriori. Raises
-        `DegenerateComponent` where a component has collapsed and there is no prior.
+        x̄_k is the weighted mean, S_k the scatter about it. Eq. mixture-learning; with a prior
+        Eq. mixture-map, the maximum a posteriori. Raises `DegenerateComponent` where a component
+        has collapsed and there is no prior.
         """
         n_k, means = stats.r, stats.means(otherwise=self.means)
         S = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
@@ -158,15 +168,15 @@ class GaussianMixture:
     def lower_bound(self, stats: MixtureStats) -> float:
         """Return L(q, θ) = E_q[ln p(X, Z | θ)] + H[q] in nats, plus ln p(Σ) where there is a prior.
 
-        Eq. mixture-bound: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q], which needs no
-        data. After exact inference L = ln p(X | θ).
+        Eq. mixture-bound: Σ_k [N_k (ln π_k - ½ ln|2π Σ_k|) - ½ tr(Λ_k S_k)] + H[q], computed
+        from `stats` alone, without x. After exact inference L = ln p(X | θ).
         """
         S, joint = stats.scatter(self.means), self._joint
         expected = stats.r @ joint.consts - 0.5 * np.sum(joint.precs * S)  # of ln p(X, Z | θ)
         return float(expected + stats.entropy + self.log_prior())
 
     def rounding(self, stats: MixtureStats) -> float:
-        """Return how much of the bound may be rounding, nats: more for thin covariances."""
+        """Return how much of the bound may be rounding, nats: more if a Σ_k is nearly singular."""
         return stats.rounding(self.means, self._joint.precs)
 
     def log_prior(self) -> float:
@@ -175,6 +185,7 @@ class GaussianMixture:
 
     def log_joint(self, x: Data) -> Array:
         """Return ln π_k N(x_n; μ_k, Σ_k) in nats, shape (N, K): ln p(x_n, z_n = k | θ)."""
+        # u = L_k⁻¹ (x_n - μ_k); entry (n, k) is ln π_k - ½ ln|2π Σ_k| - ½ Σ_d u_d²
         return self._joint.of(x)
 
     def log_prob(self, x: Data) -> Array:
@@ -184,10 +195,9 @@ class GaussianMixture:
     def sample(self, n: Count, *, rng: Rng) -> tuple[Array, Array]:
         """Return n draws (x (N, D), z (N,)): z from the weights, then x given z."""
         z = rng.choice(len(self.weights), size=n, p=self.weights / self.weights.sum())
-        noise = rng.standard_normal((n, self.means.shape[1]))
-        x = self.means[z]
-        for k, chol in enumerate(self._joint.chols):
-            x[z == k] += noise[z == k] @ chol.T
+        x = rng.standard_normal((n, self.means.shape[1]))  # ε
+        for k, (mean, chol) in enumerate(zip(self.means, self._joint.chols, strict=True)):
+            x[z == k] = mean + x[z == k] @ chol.T  # μ_k + L_k ε
         return x, z
 
     @cached_property
@@ -196,26 +206,23 @@ class GaussianMixture:
 
     @cached_property
     def _joint(self) -> Quadratic:
-        """ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), as a function of x; Σ_k = L_k L_kᵀ.
-
-        |Σ_k| is the squared product of the diagonal of L_k. A weight of 0 gives r = 0.
-        """
-        pi, chols = self.weights, np.linalg.cholesky(self.covs)
-        log_weights = np.log(pi, where=pi > 0, out=np.full(len(pi), constants.LOG_ZERO))
-        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)
-        consts = log_weights - 0.5 * (self.means.shape[1] * np.log(2 * np.pi) + log_dets)
-        return Quadratic(consts, self.means, chols)
+        """ln π_k N(x; μ_k, Σ_k) = ln π_k - ½ ln|2π Σ_k| - ½ (x - μ_k)ᵀ Σ_k⁻¹ (x - μ_k), of x."""
+        pi, d = self.weights, self.means.shape[1]
+        chols = np.linalg.cholesky(self.covs)  # L_k, lower triangles with Σ_k = L_k L_kᵀ
+        log_pi = np.log(pi, where=pi > 0, out=np.full_like(pi, constants.LOG_ZERO))  # π = 0: r = 0
+        log_dets = 2 * np.log(np.diagonal(chols, axis1=1, axis2=2)).sum(axis=1)  # |Σ| = (Π_d L_dd)²
+        return Quadratic(log_pi - 0.5 * (d * np.log(2 * np.pi) + log_dets), self.means, chols)
 
 
 def weighted_sums(x, q: Categorical, means: Array) -> MixtureStats:
     """Return N_k, Σ r y, Σ r y yᵀ and H[q] for data x (N, D) and any q over K components.
 
-    y = x - origin_k with the weighted mean as origin, so that rx is 0 but for rounding; a component
-    without data has its row of `means` (K, D) there.
+    y = x - origin_k with the weighted mean as origin, so rx is 0 up to rounding. If N_k = 0, the
+    origin is row k of `means` (K, D).
     """
     r, center = q.probs, chunks.origin(x)  # (N, K), (D,)
     n_k = r.sum(axis=0)
-    origin = np.where(_used(n_k), r.T @ (x - center) / _safe(n_k) + center, means)  # (K, D)
+    origin = _means(center, r.T @ (x - center), n_k, otherwise=means)  # (K, D)
     rx, rxx = np.empty_like(origin), np.empty((*origin.shape, origin.shape[1]))
     for k, r_k in enumerate(r.T):
         y = x - origin[k]
@@ -230,10 +237,10 @@ def k_means(x: Data, n_components: int, *, rng: Rng, max_iter: Count = 100) -> t
     """Return centres (K, D) and labels (N,): a local minimum of Σ_n ‖x_n - centre of n‖².
 
     Eq. k-means: EM of a mixture with equal weights and Σ_k = εI, both fixed, for ε → 0: r becomes
-    one-hot, and -2ε times the bound tends to that sum. Starts from K-means++ (Arthur and
-    Vassilvitskii 2007): each next centre is a datum drawn with probability proportional to its
-    squared distance from the nearest of the centres so far. After `max_iter` rounds the sum may
-    still be falling; labels are those of the nearest centres in any case.
+    one-hot, and 2ε(c(ε) - L) tends to that sum, with the c(ε) of chapter 03. Starts from K-means++
+    (Arthur and Vassilvitskii 2007): each next centre is a datum drawn with probability proportional
+    to its squared distance from the nearest of the centres so far. It stops after `max_iter` rounds
+    even if not converged. Labels always belong to the returned centres.
     """
     k = validate.count(n_components, "n_components", 1, len(x))
     origin = x.mean(axis=0, dtype=np.float64)
@@ -271,14 +278,10 @@ def _squared_distances(y: Array, centres: Array) -> Array:
     return np.maximum(squares, 0.0)
 
 
-def _used(n_k: Array) -> Array:
-    """Return, as a column (K, 1), which components have data."""
-    return (n_k > constants.TINY)[:, None]
-
-
-def _safe(n_k: Array) -> Array:
-    """Return N_k as a column (K, 1) to divide by, and 1 for a component without data."""
-    return np.where(_used(n_k), n_k[:, None], 1.0)
+def _means(origin: Array, sums: Array, n_k: Array, otherwise: Array) -> Array:
+    """Return origin + sums / N_k (K, D); a component without data has its row of `otherwise`."""
+    used = (n_k > constants.TINY)[:, None]
+    return np.where(used, origin + sums / np.where(used, n_k[:, None], 1.0), otherwise)
 
 
 def _check_prior(prior: InverseWishart | None, d: int) -> None:
@@ -288,7 +291,7 @@ def _check_prior(prior: InverseWishart | None, d: int) -> None:
 
 def _refuse_empty(n_k: Array) -> None:
     """Raise `DegenerateComponent` where a component has no data."""
-    used = _used(n_k)
+    used = n_k > constants.TINY
     if not used.all():
         raise DegenerateComponent(
             f"component {used.argmin()} is left without data: its mean and covariance are "

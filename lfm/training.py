@@ -88,7 +88,7 @@ def train(
     or options but `epochs` and `steps`), and `OSError`, before anything is trained, where the
     checkpoint cannot be written.
     """
-    home = next(validate.kind(vae, "vae", VAE).parameters()).device
+    home = networks.some_weight(validate.kind(vae, "vae", VAE)).device
     with modes_kept(vae):
         try:
             run = Run(
@@ -112,9 +112,10 @@ def train(
 
 def _all_epochs(run: "Run", epochs: int, steps: int | None, keep, progress) -> None:
     names = {"desc": f"training on {run.device}", "unit": "epoch", "initial": run.epoch}
+    last = math.inf if steps is None else steps
     with progress_bar(epochs, progress, **names) as bar:
-        while run.epoch < epochs and (steps is None or run.step < steps):
-            run.one_epoch(None if steps is None else steps - run.step)
+        while run.epoch < epochs and run.step < last:
+            run.one_epoch(last - run.step)
             bar.update(f"bound {run.trace.bound[-1]:.2f} nats")
             keep()
 
@@ -165,16 +166,15 @@ class Run:
         self.terms = vae.terms  # what the step differentiates
         self.per_epoch = len(self.x) // self.batch_size
         self.rows = torch.zeros(self.batch_size, dtype=torch.long, device=self.device)
-        # explained, divergence; of each step, and of the weights after the last
-        self.losses = torch.zeros(self.per_epoch + 1, 2, device=self.device)
+        # of the two terms, explained and divergence: at each step, and after the last
+        self.means = torch.zeros(self.per_epoch + 1, 2, device=self.device)
         self.epoch = self.step = 0  # how many are done
         self.first: float | None = None  # the first batch's bound
         self.trace, self.recording = Trace(), None
 
     def one_step(self) -> Tensor:
         """Take one step up the bound on the data `self.rows`; return the two terms' means (2,)."""
-        x = self.drawn(self.x.index_select(0, self.rows), self.generator)
-        eps = self.noise(x, self.generator)
+        x, eps = self.drawn(self.x.index_select(0, self.rows), self.generator)
         # No cache of converted weights: a recorded graph would go on using the first ones.
         precision = nullcontext()
         if self.bfloat16:
@@ -187,7 +187,7 @@ class Run:
         return torch.stack([explained.detach(), divergence.detach()]).float()
 
     def one_epoch(
-        self, n_steps: int | None = None, average: Callable[[Tensor], Tensor] = lambda terms: terms
+        self, n_steps: float = math.inf, average: Callable[[Tensor], Tensor] = lambda terms: terms
     ) -> None:
         """Go once through the data in a new order, for at most `n_steps` steps.
 
@@ -195,35 +195,30 @@ class Run:
         several. Raises `TrainingDiverged` where a step was not sound, with the weights from before.
         """
         start, before = time.perf_counter(), networks.copied(self.vae.state_dict())
-        n = self.per_epoch if n_steps is None else min(self.per_epoch, n_steps)
+        n = min(self.per_epoch, n_steps)
         self.vae.train()
         order = torch.randperm(len(self.x), generator=self.generator, device=self.device)
-        step = self._step()
+        step = self._stepper()
         for i in range(n):
             self.rows.copy_(order[i * self.batch_size : (i + 1) * self.batch_size])
-            self.losses[i] = step()
+            self.means[i] = step()
         optimisers.release(self.optimiser)
-        self.losses[n] = self._terms_after()
-        terms = average(self.losses[: n + 1])
+        self.means[n] = self._terms_after()
+        terms = average(self.means[: n + 1])
         self._judge(terms, before)
         self._note(terms[:n])
         self.trace.seconds.append(time.perf_counter() - start)
 
-    def drawn(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return data (N, D) as the networks see them: numbers, or bits drawn anew."""
-        x = self.vae.seen(x)
-        if not self.binarise:
-            return x
-        pixels = self.vae.explained(x)
-        bits = (torch.rand(pixels.shape, generator=generator, device=x.device) < pixels).to(x)
-        return torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
+    def drawn(self, x: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return data (N, D) as the networks see them, numbers or new bits, and noise (1, N, K)."""
+        x, here = self.vae.seen(x), {"generator": generator, "device": x.device}
+        if self.binarise:
+            pixels = self.vae.explained(x)
+            bits = (torch.rand(pixels.shape, **here) < pixels).to(x)
+            x = torch.cat([bits, x[:, pixels.shape[1] :]], 1) if self.vae.n_given else bits
+        return x, torch.randn((1, len(x), self.vae.n_factors), dtype=x.dtype, **here)
 
-    def noise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """Return one draw of noise for each datum (1, N, K)."""
-        shape = (1, len(x), self.vae.n_factors)
-        return torch.randn(shape, generator=generator, device=x.device, dtype=x.dtype)
-
-    def _step(self) -> Callable[[], Tensor]:
+    def _stepper(self) -> Callable[[], Tensor]:
         """Return what takes a step: a recording of `one_step`, made once, or `one_step` itself."""
         if self.replays and self.recording is None:
             from lfm.scale import graphs
@@ -240,9 +235,9 @@ class Run:
         training mode, as they are trained.
         """
         generator = torch.Generator(self.device).manual_seed(0)
-        x = self.drawn(self.x.index_select(0, self.rows), generator)
+        x, eps = self.drawn(self.x.index_select(0, self.rows), generator)
         with networks.untouched(self.vae, self.device):
-            terms = self.vae.terms(x, self.noise(x, generator))
+            terms = self.vae.terms(x, eps)
         return torch.stack([term.mean() for term in terms]).float()
 
     def _judge(self, terms: Tensor, before: dict) -> None:
@@ -281,8 +276,7 @@ class Run:
         total = 0.0
         with evaluating(self.vae):
             for x in self.held_out.split(constants.VALIDATION_ROWS):
-                x = self.drawn(x, generator)
-                bounds = self.vae.lower_bound(x, self.noise(x, generator))
+                bounds = self.vae.lower_bound(*self.drawn(x, generator))
                 total += bounds.double().sum().item()
         if not math.isfinite(total):
             warn(

@@ -322,7 +322,8 @@ class BayesianMixture:
 
     def infer_and_expect(self, x: Rows) -> MixtureStats:
         """Return `expect(x, infer(x))` in one pass over x, in which q is never held whole."""
-        return MixtureStats(len(x), *self._scores.posterior_sums(x, self.prior.scale))
+        sums = self._scores.posterior_sums(x, self.prior.scale)
+        return MixtureStats(n=len(x), **sums._asdict())
 
     def learn(self, stats: MixtureStats) -> "BayesianMixture":
         """Return the best q(π, μ, Λ) for this q(Z): posterior = prior + statistics.

@@ -466,7 +466,7 @@ NOT_SPOILED = {
     ],
     INNER: [
         "acceleration.expanded", "acceleration.profiled", "vae.VAE.loss_of",
-        "distributions.InverseWishart.update", "em.Stats.sums", "em.CentredStats",
+        "distributions.InverseWishart.update", "em.settled", "em.Stats.sums", "em.CentredStats",
         "em.CentredStats.about", "em.CentredStats.sums",
         "factor_analysis.FactorStats.of", "factor_analysis.FactorStats.about",
         "factor_analysis.FactorStats.squares",
@@ -485,7 +485,7 @@ NOT_SPOILED = {
         "vae.VAE.log_likelihood", "vae.ConditionalVAE.decoded",
         "vae.VAE.extra_repr", "vae.Conditional.extra_repr", "training.Run",
         "training.Run.one_step", "training.Run.one_epoch", "training.Run.drawn",
-        "training.Run.noise", "files.whole", "files.write", "files.write_all",
+        "files.whole", "files.write", "files.write_all",
         "inputs.double", "inputs.gaussian", "inputs.values_of", "inputs.samples",
         "inputs.TakesData.rows",
         "files.remove_debris", "files.read", "files.digest", "files.checked_sha256",

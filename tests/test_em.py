@@ -107,6 +107,18 @@ def test_tol_is_in_nats_per_datum():
     assert not em.fit(START, X, max_iter=1).converged
 
 
+def test_settled_is_a_last_rise_below_tol_for_each_datum():
+    assert not em.settled([], 10, 1.0)
+    assert not em.settled([5.0], 10, 1.0)  # nothing has risen yet
+    assert em.settled([0.0, 9.5], 10, 1.0)
+    assert not em.settled([0.0, 10.0], 10, 1.0)  # less, not as much
+    assert not em.settled([9.0, 9.5, 20.0], 10, 1.0)  # only the last counts
+    assert em.settled([0.0, 20.0, 20.0], 10, 1.0)
+    assert em.settled([1.0, 1.0 - 1e-12], 10, 0.0)  # a fall by rounding
+    assert not em.settled([1.0, 1.0], 10, 0.0)
+    assert not em.settled([-np.inf, 1.0], 10, 1.0)
+
+
 def test_every_default_works_on_a_plain_array():
     fit = em.fit(START, X)
     assert fit.converged
@@ -197,6 +209,17 @@ def test_a_subclass_with_its_own_inference_is_run_with_it():
 def test_a_bound_that_is_no_number_is_told(value):
     with pytest.raises(BoundDecreased, match=f"after the inference step the bound is {value}"):
         em.fit(Wrong(START, value=value), X)
+
+
+def test_the_rounding_of_a_bound_that_is_no_number_is_not_asked_for():
+    class Failing(Wrong):
+        def rounding(self, stats):
+            raise OverflowError("asked for")
+
+    with pytest.raises(BoundDecreased, match="the bound is nan"):
+        em.fit(Failing(START, value=np.nan), X)
+    with pytest.raises(OverflowError):
+        em.fit(Failing(START), X)
 
 
 def test_a_bound_may_begin_at_minus_infinity_and_not_end_there():

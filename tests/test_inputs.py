@@ -223,7 +223,7 @@ def test_what_is_given_to_a_conditional_vae_is_no_pixel():
         assert torch.equal(weights(vae), weights(other))
     options = {"batch_size": 16, "lr": 1e-3, "rng": 0, "device": "cpu", "binarise": True}
     run = training.Run(conditional(), np.hstack([x, y]), **options)
-    drawn = run.drawn(run.x[:16], run.generator).numpy()
+    drawn = run.drawn(run.x[:16], run.generator)[0].numpy()
     assert set(np.unique(drawn[:, :8])) <= {0.0, 1.0}
     np.testing.assert_array_equal(drawn[:, 8:], y[:16].astype(np.float32))
     grey = rng.integers(256, size=(300, 10)).astype(np.uint8)  # in bytes, too

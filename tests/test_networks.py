@@ -169,6 +169,33 @@ def test_networks_with_modes_train_and_come_back_in_the_mode_they_were_in(layer,
     torch.set_rng_state(state)
 
 
+class Twice(nn.Module):
+    """A network without parameters: of the column x it makes the outputs (x, x)."""
+
+    def forward(self, x):
+        return torch.cat([x, x], -1)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda vae, x: training.train(vae, x, epochs=1, batch_size=2, rng=0),
+        lambda vae, x: training.Run(vae, x, batch_size=2, lr=1e-3, rng=0),
+        lambda vae, x: vae.infer(x),
+        lambda vae, _: vae.sample(2, rng=0),
+        lambda vae, x: vae.log_prob(x, np.zeros((1, len(x), 1))),
+        lambda vae, x: evaluation.log_likelihood(vae, x, 2, rng=0),
+        lambda vae, x: evaluation.reconstruct(vae, x),
+        lambda vae, x: evaluation.gaps(vae, x, rng=0),
+    ],
+)
+def test_networks_without_parameters_are_named(call):
+    vae = VAE(DiagonalGaussian(Twice()), DiagonalGaussian(Twice()), 1)
+    assert list(vae.parameters()) == []
+    with pytest.raises(ValueError, match=r"vae has no weights that learn: .* have no parameters"):
+        call(vae, np.arange(5.0)[:, None])
+
+
 def test_what_cannot_be_trained_is_named():
     x = (np.random.default_rng(0).random((64, 6)) < 0.5).astype(float)
     frozen = VAE.dense(6, 2, (4,), rng=0).requires_grad_(False)

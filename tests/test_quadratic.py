@@ -184,11 +184,11 @@ def test_scores_and_sums_are_those_of_their_definition(d, monkeypatch):
         y = x[:, None] - sums.origin
         assert sums.entropy == pytest.approx(-(r * np.log(r + 1e-300)).sum(), rel=1e-8)
         np.testing.assert_allclose(sums.r, r.sum(axis=0), rtol=1e-9)
-        np.testing.assert_allclose(sums.ry, np.einsum("nk,nkd->kd", r, y), rtol=1e-7, atol=1e-7)
-        ryy = np.einsum("nk,nkd,nke->kde", r, y, y)
-        np.testing.assert_allclose(sums.ryy, ryy, rtol=1e-7, atol=1e-7)
-        np.testing.assert_array_equal(sums.ryy, sums.ryy.mT)
-        offsets = sums.ry / sums.r[:, None]
+        np.testing.assert_allclose(sums.rx, np.einsum("nk,nkd->kd", r, y), rtol=1e-7, atol=1e-7)
+        rxx = np.einsum("nk,nkd,nke->kde", r, y, y)
+        np.testing.assert_allclose(sums.rxx, rxx, rtol=1e-7, atol=1e-7)
+        np.testing.assert_array_equal(sums.rxx, sums.rxx.mT)
+        offsets = sums.rx / sums.r[:, None]
         np.testing.assert_allclose(sums.offsets(), offsets, rtol=1e-12)
 
 
@@ -260,8 +260,8 @@ def sums_of(offset, var=1.0, n=10.0):
     """Return the sums of one component of n data with this offset from its origin."""
     offset = np.array([offset, 0.0])
     cov = np.diag([var, 1.0])
-    ryy = n * (cov + np.outer(offset, offset))
-    return Sums(0.0, np.zeros((1, 2)), np.array([n]), n * offset[None], ryy[None])
+    rxx = n * (cov + np.outer(offset, offset))
+    return Sums(0.0, np.zeros((1, 2)), np.array([n]), n * offset[None], rxx[None])
 
 
 def test_an_origin_far_off_for_the_size_of_its_component_is_told():
@@ -285,7 +285,7 @@ def test_sums_are_taken_again_where_the_origin_was_far_off():
     scores = Quadratic(np.zeros(1), np.zeros((1, 2)), 1e5 * np.eye(2)[None])
     sums = scores.posterior_sums(x)
     np.testing.assert_allclose(sums.origin[0], x.mean(axis=0), rtol=1e-9)
-    cov = sums.ryy[0] / 500 - np.outer(sums.offsets()[0], sums.offsets()[0])
+    cov = sums.rxx[0] / 500 - np.outer(sums.offsets()[0], sums.offsets()[0])
     np.testing.assert_allclose(cov, np.cov(x.T, bias=True), rtol=1e-8)
     x[7, 1] = np.inf
     with pytest.raises(ValueError, match=r"x has 1 values that are not finite.*\[7, 1\]"):

@@ -98,7 +98,8 @@ def test_bytes_are_divided_by_255_and_bits_are_drawn_anew():
     assert drawn.bound != kept.bound
     options = {"batch_size": 200, "lr": 1e-3, "rng": 0, "device": "cpu", "binarise": True}
     run = training.Run(VAE.dense(6, 2, rng=0), grey, **options)
-    bits = run.drawn(run.x, run.generator)
+    bits, eps = run.drawn(run.x, run.generator)
+    assert eps.shape == (1, len(grey), 2)
     assert set(bits.unique().tolist()) == {0.0, 1.0}
     assert bits.mean().item() == pytest.approx(128 / 255, abs=4 * 0.5 / np.sqrt(1200))
 

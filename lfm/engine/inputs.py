@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lfm.engine import validate
+from lfm.engine import networks, validate
 
 Tensor = torch.Tensor
 
@@ -74,7 +74,7 @@ class TakesData(nn.Module):
 
     def tensor(self, a, name: str) -> Tensor:
         """Return numbers as a tensor like the weights. Arrays are checked, tensors are not."""
-        like = next(self.parameters())
+        like = networks.some_weight(self)
         if isinstance(a, Tensor):
             return a.to(device=like.device, dtype=like.dtype)
         a = validate.finite(validate.numeric(a, name), name)

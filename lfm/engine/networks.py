@@ -92,6 +92,14 @@ def check_weights(vae: nn.Module) -> None:
             raise ValueError(f"vae has values that are not finite in {name}; load or make it again")
 
 
+def some_weight(vae: nn.Module) -> Tensor:
+    """Return a weight, of the device and dtype of all. Raises `ValueError` where there is none."""
+    weight = next(vae.parameters(), None)
+    if weight is None:
+        raise ValueError("vae has no weights that learn: its networks have no parameters")
+    return weight
+
+
 @torch.no_grad()
 def rehearse(vae: nn.Module, x: Tensor) -> None:
     """Raise `ValueError` where networks are unsound, do not learn, or do not take data x (N, D)."""
@@ -125,7 +133,7 @@ def resident(
     x = vae.checked(x, name, bits=True if bits else None)
     if x.dtype == np.uint8:
         return torch.tensor(x, device=device)
-    dtype = next(vae.parameters()).dtype
+    dtype = some_weight(vae).dtype
     x = torch.tensor(x, device=device, dtype=dtype)  # a copy: x may be read-only
     if not x.isfinite().all():
         raise ValueError(f"{name} is too large for {dtype}, the numbers of the networks")

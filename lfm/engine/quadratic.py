@@ -20,17 +20,20 @@ Array = np.ndarray
 
 
 class Sums(NamedTuple):
-    """The entropy of r in nats, and Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k."""
+    """The entropy of r in nats, and Σ_n r_nk (1, y, y yᵀ) with y = x_n - origin_k.
+
+    The names are those of `MixtureStats`, which takes them as they are.
+    """
 
     entropy: float
     origin: Array  # (K, D)
-    r: Array  # (K,)
-    ry: Array  # (K, D)
-    ryy: Array  # (K, D, D)
+    r: Array  # Σ_n r_nk (K,)
+    rx: Array  # Σ_n r_nk y_n (K, D)
+    rxx: Array  # Σ_n r_nk y_n y_nᵀ (K, D, D)
 
     def offsets(self) -> Array:
         """Return the means of the components relative to their origins, (K, D)."""
-        return self.ry / np.where(self.r > constants.TINY, self.r, 1.0)[:, None]
+        return self.rx / np.where(self.r > constants.TINY, self.r, 1.0)[:, None]
 
     def cancels(self, scatter: Array | float = 0.0) -> bool:
         """Tell whether an origin is so far off that the covariance about it loses its digits.
@@ -40,7 +43,7 @@ class Sums(NamedTuple):
         """
         used = self.r > constants.TINY
         offset, r = self.offsets()[used], self.r[used, None, None]
-        covs = (self.ryy[used] + scatter) / r - offset[:, :, None] * offset[:, None, :]
+        covs = (self.rxx[used] + scatter) / r - offset[:, :, None] * offset[:, None, :]
         try:
             pivots = np.diagonal(np.linalg.cholesky(covs), axis1=1, axis2=2)
         except np.linalg.LinAlgError:
@@ -106,7 +109,7 @@ class Quadratic:
             sums = self._pass(self.basis(x), x)
             if sums.cancels(scatter):
                 sums = self._pass(OwnOrigins(self, sums.origin + sums.offsets()), x)
-        validate.unspoiled(sums.ryy.sum() + sums.entropy, x)
+        validate.unspoiled(sums.rxx.sum() + sums.entropy, x)
         return sums
 
     def _pass(self, basis: "SharedOrigin | OwnOrigins", x: Array) -> Sums:
@@ -157,10 +160,10 @@ class SharedOrigin:
 
     def result(self) -> tuple[Array, Array, Array, Array]:
         k, d = len(self.eta), len(self.center)
-        ryy = np.empty((k, d, d))
-        ryy[:, *self.upper] = ryy[:, *self.upper[::-1]] = self.total[:, d + 1 :]
+        rxx = np.empty((k, d, d))
+        rxx[:, *self.upper] = rxx[:, *self.upper[::-1]] = self.total[:, d + 1 :]
         origin = np.tile(self.center.T, (k, 1))
-        return origin, self.total[:, 0].copy(), self.total[:, 1 : d + 1].copy(), ryy
+        return origin, self.total[:, 0].copy(), self.total[:, 1 : d + 1].copy(), rxx
 
 
 class OwnOrigins:
@@ -170,7 +173,7 @@ class OwnOrigins:
         self.quadratic = quadratic
         self.origin = quadratic.means if origin is None else origin
         k, d = quadratic.means.shape
-        self.r, self.ry, self.ryy = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
+        self.r, self.rx, self.rxx = np.zeros(k), np.zeros((k, d)), np.zeros((k, d, d))
         self.size = max(64, constants.CHUNK_BYTES // (8 * (4 * d + 3 * k)))
 
     def expand(self, x: Array) -> Array:
@@ -189,8 +192,8 @@ class OwnOrigins:
             y = x - origin[:, None]  # (D, n)
             weighted = y * r[k]
             self.r[k] += r[k].sum()
-            self.ry[k] += weighted.sum(axis=1)
-            self.ryy[k] += weighted @ y.T
+            self.rx[k] += weighted.sum(axis=1)
+            self.rxx[k] += weighted @ y.T
 
     def result(self) -> tuple[Array, Array, Array, Array]:
-        return self.origin, self.r, self.ry, 0.5 * (self.ryy + self.ryy.mT)
+        return self.origin, self.r, self.rx, 0.5 * (self.rxx + self.rxx.mT)

@@ -56,15 +56,13 @@ def fit(
     `em.fit` raises.
     """
     moments = passes.over(model, x).x
-    bounds, converged = [], False
+    bounds = []
     with progress_bar(max_iter, progress, desc="EM", unit="step") as bar:
         for place, plain in itertools.islice(_climb(model, moments, leaps), max_iter + 1):
             bounds.append(place.bound)
-            if plain:
-                converged = bounds[-1] - bounds[-2] < tol * moments.n
             if len(bounds) > 1:
                 bar.update(f"{place.bound / moments.n:.6f} nats per datum")
-            if converged:
+            if converged := plain and em.settled(bounds, moments.n, tol):
                 break
     end = em.fit(place.model, moments, max_iter=int(max_iter > 0), tol=tol, progress=False)
     return em.Fit(end.model, end.q, np.append(bounds, end.bounds[1:]), converged)

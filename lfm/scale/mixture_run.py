@@ -33,8 +33,7 @@ def fit_mixture(options: argparse.Namespace, rank: int, world: int) -> None:
         if rank == 0:
             nats = step.bound / step.stats.n
             print(f"iteration {len(bounds) - 1}: {nats:.6f} nats per datum", flush=True)
-        done = len(bounds) > 1 and bounds[-1] - bounds[-2] < options.tol * step.stats.n
-        if done or len(bounds) > options.max_iter:
+        if em.settled(bounds, step.stats.n, options.tol) or len(bounds) > options.max_iter:
             break
 
 

@@ -33,7 +33,7 @@ LIMITS = (
     ("Bayesian mixture", "", "products of coordinates and thin matrices, as for the mixture"),
     ("binary factors", "", "a log for the entropy and an exp for each switch, K thin products"),
     ("VAE", "its products", "what is no product: pixels' likelihood, ReLU, noise, their gradients"),
-    ("VAE", "", "the products, which all ways share: 1.6 needs 0.7 of their speed"),
+    ("VAE", "", "the products, which all ways share"),
 )
 HEAD = """# Measured
 

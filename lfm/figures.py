@@ -20,6 +20,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Ellipse, Rectangle
+from matplotlib.transforms import Bbox
 
 Array = np.ndarray
 
@@ -32,6 +33,7 @@ GAP = "#cc79a7"  # pink, hatched: a divergence
 COMPONENTS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
+SHARPNESS = 1.5  # screens, and slides that enlarge a panel, show more dots than a page needs
 STYLE = {
     "figure.dpi": 110,
     "figure.constrained_layout.use": True,
@@ -50,6 +52,8 @@ class Picture:
     png: bytes
     alt: str  # what it says
     details: str = ""  # what is plotted
+    width: int | None = None  # on a page, in pixels; the PNG has `SHARPNESS` times as many
+    panels: tuple = ()  # left, top, width, height of each with its labels, as shares of the PNG
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
@@ -70,7 +74,9 @@ class Picture:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data = {"text/plain": repr(self), "image/png": base64.b64encode(self.png).decode()}
-        return data, {"image/png": {"alt": f"{self.alt}. {self.details}".rstrip()}}
+        told = {"alt": f"{self.alt}. {self.details}".rstrip()}
+        told |= {"width": self.width} if self.width else {}
+        return data, {"image/png": told | ({"panels": self.panels} if self.panels else {})}
 
 
 def new(rows: int = 1, columns: int = 1, *, width: float = 7.5, height: float = 3.2, **kwargs):
@@ -88,7 +94,18 @@ def show(fig: Figure, *, alt: str, name: str = "") -> Picture:
         raise ValueError(f"name is {name!r}; wanted lower-case words joined by -, as two-bells")
     if not isinstance(alt, str) or len(alt.split()) < 5:
         raise ValueError(f"alt is {alt!r}; wanted a sentence that says what the figure shows")
-    return Picture(png(fig), alt.rstrip("."), describe(fig))
+    details, panels, width = describe(fig), _panels(fig), round(fig.bbox.width)
+    return Picture(png(fig, SHARPNESS * fig.dpi), alt.rstrip("."), details, width, panels)
+
+
+def _panels(fig: Figure) -> tuple:
+    """Return where each of several panels lies, with all that belongs to it."""
+    fig.draw_without_rendering()  # axes find their places while they are drawn
+    boxes = [ax.get_tightbbox().transformed(fig.transFigure.inverted()) for ax in fig.axes]
+    whole = Bbox.unit()
+    boxes = [box for b in boxes if (box := Bbox.intersection(b, whole)) and len(boxes) > 1]
+    places = ((b.x0, 1 - b.y1, b.width, b.height) for b in boxes)
+    return tuple(tuple(round(float(share), 4) for share in place) for place in places)
 
 
 def png(fig: Figure, dpi: float | str = "figure") -> bytes:

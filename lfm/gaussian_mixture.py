@@ -53,9 +53,11 @@ class MixtureStats(CentredStats):
         Σ_n r_nk x_n x_nᵀ - N_k μ_k μ_kᵀ.
         """
         s = means - self.origin  # (y - s)(y - s)ᵀ = y yᵀ - y sᵀ - s yᵀ + s sᵀ
-        cross = self.rx[:, :, None] * s[:, None, :]
+        S = self.rx[:, :, None] * s[:, None, :]
+        S = self.rxx - (S + S.mT)
         # Symmetric to the bit, since so bracketed: r (s_i s_j) is r (s_j s_i), (r s_i) s_j is not.
-        return self.rxx - (cross + cross.mT) + self.r[:, None, None] * (s[:, :, None] * s[:, None])
+        S += self.r[:, None, None] * (s[:, :, None] * s[:, None])
+        return S
 
     def means(self, otherwise: Array) -> Array:
         """Return the weighted means Σ_n r_nk x_n / N_k (K, D).
@@ -66,11 +68,10 @@ class MixtureStats(CentredStats):
 
     def var(self) -> Array:
         """Return the variance of each column of all data (D,)."""
-        centre = self.origin.mean(axis=0)
-        total = self.about(np.broadcast_to(centre, self.origin.shape))
-        n = max(self.r.sum(), constants.TINY)
-        squares = np.einsum("kdd->d", total.rxx) / n
-        return np.maximum(squares - np.square(total.rx.sum(axis=0) / n), 0.0)
+        n, s = max(self.r.sum(), constants.TINY), self.origin.mean(axis=0) - self.origin
+        shifted = self.rx - self.r[:, None] * s  # Σ_n r_nk (y - s)
+        squares = np.einsum("kdd->d", self.rxx) - ((self.rx + shifted) * s).sum(axis=0)
+        return np.maximum(squares / n - np.square(shifted.sum(axis=0) / n), 0.0)
 
     def rounding(self, means: Array, precs: Array) -> float:
         """Return an upper estimate of the rounding error of Σ r_nk (x_n - μ_k)ᵀ Λ_k (x_n - μ_k)."""
@@ -156,13 +157,12 @@ class GaussianMixture:
         has collapsed and there is no prior.
         """
         n_k, means = stats.r, stats.means(otherwise=self.means)
-        S = stats.scatter(means)  # Σ_n r_nk (x_n - μ_k)(x_n - μ_k)ᵀ
         if self.prior is None:
             _refuse_empty(n_k)
-            covs = S / n_k[:, None, None]
+            covs = stats.scatter(means) / n_k[:, None, None]  # S_k / N_k
             _refuse_singular(stats, means, covs)
         else:
-            covs = self.prior.update(S, n_k)  # (S_k + Ψ) / (N_k + ν + D + 1)
+            covs = self.prior.update(stats.scatter(means), n_k)  # (S_k + Ψ) / (N_k + ν + D + 1)
         return replace(self, weights=n_k / n_k.sum(), means=means, covs=covs)
 
     def lower_bound(self, stats: MixtureStats) -> float:

@@ -412,7 +412,7 @@ class BayesianMixture:
         consts = _expected_log_weights(self.concentration) + log_normal
         return Quadratic(consts, self.means, self._chols / root)
 
-    @property
+    @cached_property
     def _kl_components(self) -> float:
         """Σ_k KL(q(μ_k, Λ_k) ‖ p(μ_k, Λ_k)) in nats, of two Gaussian-Wishart distributions."""
         p, d, precs = self.prior, self.means.shape[1], self._scores.precs  # E[Λ_k]

@@ -274,7 +274,8 @@ def _enumerated(model: BinaryFactors, x: Array) -> Enumerated:
 
     def work(x):
         nonlocal counts
-        r, shifted, log_norm = softmax(_scores(model, x), axis=1)  # (n, 2^K)
+        scores = _scores(model, x)  # (n, 2^K)
+        r, shifted, log_norm = softmax(scores, axis=1, out=scores)
         entropy = log_norm - np.einsum("ns,ns->n", r, shifted)
         counts += r.sum(axis=0)
         return np.column_stack([r @ s, entropy])

@@ -36,7 +36,6 @@ def test_limits_of_double_precision_are_above_its_rounding():
     assert constants.EPS < constants.SINGULAR < constants.FLOOR < constants.SUSPECT < 1
     assert 0 < constants.TRACE < constants.EPS < constants.ROUNDING < constants.SWEEP_TOL < 1
     assert 2**constants.MOST_SWITCHES * 8 < constants.CHUNK_BYTES  # the states of one datum
-    assert 0 < constants.CACHE_BYTES <= constants.CHUNK_BYTES
     pairs = constants.SHARED_COLUMNS * (constants.SHARED_COLUMNS + 1) // 2
     assert constants.CACHE_BYTES / (8 * pairs) > 16  # rows of T(y) that a chunk still holds
     assert constants.ORIGIN_ROWS > 1 < constants.MARKED_ROWS

@@ -1,5 +1,7 @@
 """Figures: each draws the same numbers in every form, and leaves them as they are."""
 
+import io
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -147,3 +149,21 @@ def test_a_picture_has_a_name_of_words_joined_by_hyphens(name):
     with pytest.raises(ValueError, match=r"wanted lower-case words joined by -"):
         figures.show(fig, name=name, alt="A frame without anything in it")
     assert figures.show(fig, name="two-bells-2", alt="A frame without anything in it").png
+
+
+def test_a_picture_knows_its_size_on_a_page_and_where_its_panels_lie():
+    fig, axes = figures.new(1, 2, width=8, height=3)
+    axes[0].set(xlabel="left", ylabel="height")
+    shown = figures.show(fig, alt="Two frames without anything in them")
+    metadata = shown._repr_mimebundle_()[1]["image/png"]
+    assert metadata["width"] == 880
+    (left, _, width, _), (right, top, _, height) = metadata["panels"]
+    pixels = plt.imread(io.BytesIO(shown.png))[..., :3].min(2) < 0.9
+    dark = np.flatnonzero(pixels.any(0)) / pixels.shape[1]
+    assert pixels.shape[1] == 1320
+    assert left == pytest.approx(dark[0], abs=0.005)  # the label belongs to its panel
+    assert left + width < right
+    assert not ((left + width + 0.003 < dark) & (dark < right - 0.003)).any()  # nothing between
+    assert 0 <= top < top + height <= 1
+    one = figures.show(figures.new()[0], alt="A frame without anything in it")
+    assert one.panels == ()

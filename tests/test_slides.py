@@ -96,6 +96,7 @@ def test_names_are_resolved(tmp_path):
         "{equation jensen}": "",  # of another chapter
         "{figure two-bells}": r'<img class="fig" src="figures/02-04.png" alt="A grey histogram',
         "{figure 01/bounds-that-touch}": 'src="figures/01-30.png"',
+        "{panel two-summits/2}": '<svg class="panel" role="img" aria-label="Panel 2 of: ',
         "{diagram turns}": r'<svg class="diagram" role="img" aria-label="Two boxes',
         "{quiz where-theta-stands}": '<div class="quiz fragment"><p>The learning step maximises',
         "{exercise learning-step}": r'<div class="exercise fragment"><p>Given data <code>x</code>',
@@ -110,6 +111,7 @@ def test_names_are_resolved(tmp_path):
     ("call", "message"),
     [
         ("{figure two-bels}", r"no figure is named 'two-bels'; near it: 02/two-bells"),
+        ("{panel two-summits/3}", r"no panel is named 'two-summits/3'; near it: 02/two-summits/"),
         ("{equation asscent}", r"no equation is named 'asscent'; near it: ascent"),
         ("{picture two-bells}", r"\{picture two-bells\}: a kind is one of equation, figure"),
         ("{quiz zzz}", "no quiz is named 'zzz'; near it: "),

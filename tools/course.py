@@ -92,15 +92,22 @@ class Drawn:
     alt: str = ""  # the claim, and what is plotted in numbers
     claim: str = ""
     name: str = ""  # what slides call it by
+    width: int = 0  # on a page, in pixels
+    panels: tuple = ()  # left, top, width, height of each, as shares of the whole
 
 
-def drawn(cell) -> tuple[bytes, str, str] | None:
-    """Return (PNG, alt text, claim) of the figure that a cell shows, or None."""
+def drawn(cell) -> dict | None:
+    """Return png, alt, claim, width and panels of the figure that a cell shows, or None."""
     for output in cell.get("outputs", []):
         if "image/png" in output.get("data", {}):
-            png = base64.b64decode(output.data["image/png"])
-            alt = output.metadata.get("image/png", {}).get("alt", "")
-            return png, alt, output.data.get("text/plain", "").removeprefix("Figure: ")
+            told = output.metadata.get("image/png", {})
+            return {
+                "png": base64.b64decode(output.data["image/png"]),
+                "alt": told.get("alt", ""),
+                "claim": output.data.get("text/plain", "").removeprefix("Figure: "),
+                "width": told.get("width", 0),
+                "panels": tuple(map(tuple, told.get("panels", ()))),
+            }
     return None
 
 
@@ -109,7 +116,7 @@ def figures() -> list[Drawn]:
     """Return every figure of the chapters, in order."""
     pairs = ((path, cell) for path in chapters() for cell in read(path).cells)
     return [
-        Drawn(path, cell.id, *shown, figure_name(cell.source))
+        Drawn(path, cell.id, name=figure_name(cell.source), **shown)
         for path, cell in pairs
         if (shown := drawn(cell))
     ]

@@ -55,7 +55,8 @@ def page(path) -> nbformat.NotebookNode:
         elif shown := course.drawn(cell):
             anchor = f'<span id="fig-{cell.id}"></span>'
             cells.append(nbformat.v4.new_markdown_cell(anchor, id=f"fig-{cell.id}"))
-            cell.metadata["mystnb"] = {"image": {"alt": shown[1]}}
+            size = {"width": f"{shown['width']}px"} if shown["width"] else {}
+            cell.metadata["mystnb"] = {"image": {"alt": shown["alt"]} | size}
         cells.append(cell)
         for moved in explorables.ALL.values():
             if moved.below == f"{path.stem[:2]}/{course.figure_name(cell.source)}":

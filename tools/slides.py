@@ -9,6 +9,7 @@ import difflib
 import html
 import re
 import shutil
+import struct
 import sys
 import textwrap
 from dataclasses import dataclass, field
@@ -127,6 +128,7 @@ class Names:
         self.kinds = {
             "equation": (course.equations(), _equation),
             "figure": (pictures, _figure),
+            "panel": (_panels(pictures), lambda panel: _panel(*panel)),
             "diagram": (drawn, _diagram),
             "explorable": (explorables.ALL, lambda e: explorables.html(e, "explorables")),
             **{kind: (found, to_html) for kind, found in tasks.items()},
@@ -137,7 +139,8 @@ class Names:
         if kind not in self.kinds:
             raise ValueError(f"{{{kind} {name}}}: a kind is one of {', '.join(self.kinds)}")
         found, shown = self.kinds[kind]
-        full = f"{self.chapter.stem[:2]}/{name}" if kind == "figure" and "/" not in name else name
+        own = kind in ("figure", "panel") and not re.match(r"\d\d/", name)
+        full = f"{self.chapter.stem[:2]}/{name}" if own else name
         if full not in found:
             near = difflib.get_close_matches(full, found, 3, 0.3)
             raise ValueError(f"no {kind} is named {name!r}; near it: {', '.join(near) or 'none'}")
@@ -151,6 +154,29 @@ def _equation(equation: course.Equation) -> str:
 
 def _figure(figure: course.Drawn) -> str:
     return f'<img class="fig" src="figures/{figure.cell}.png" alt="{html.escape(figure.alt)}">'
+
+
+def _panels(pictures: dict[str, course.Drawn]) -> dict[str, tuple[course.Drawn, int]]:
+    """Return the panels of figures by their names, such as "08/training/2"."""
+    return {
+        f"{name}/{i + 1}": (figure, i)
+        for name, figure in pictures.items()
+        for i in range(len(figure.panels))
+    }
+
+
+def _panel(figure: course.Drawn, i: int) -> str:
+    """Return a window on one panel: the figure lies behind it, in units of its own size."""
+    wide, high = struct.unpack(">II", figure.png[16:24])
+    left, top, width, height = (
+        share * of for share, of in zip(figure.panels[i], (wide, high) * 2, strict=True)
+    )
+    alt = html.escape(f"Panel {i + 1} of: {figure.alt}")
+    return (
+        f'<svg class="panel" role="img" aria-label="{alt}" '
+        f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}">'
+        f'<image href="figures/{figure.cell}.png" width="{wide}" height="{high}"/></svg>'
+    )
 
 
 def _diagram(path: Path) -> str:

@@ -36,9 +36,9 @@ FAR = 8
 
 # ------------------------------------------------------------------ chunks of data
 
-# What a chunk may occupy with its T(y), scores, r and spares, in bytes: T(y) is read twice, so it
-# should stay in the second-level cache.
-CACHE_BYTES = 2_000_000
+# What a chunk may occupy with its T(y), scores, r and spares, in bytes. T(y) is read twice, so it
+# should stay in the cache: with less, products of wide data become too thin to be fast.
+CACHE_BYTES = 4_000_000
 # The same for rows of data beside what a model computes of them: here a chunk is read once.
 CHUNK_BYTES = 3_000_000
 # Above this κ, scores about one shared origin lose more than about 1e-10 nats to cancellation.

@@ -63,7 +63,8 @@ class Quadratic:
     def precs(self) -> Array:
         # In standard units: of columns of unlike size `inv` would exchange rows, and lose digits.
         std = np.sqrt(np.square(self.chols).sum(axis=2, keepdims=True))  # (K, D, 1)
-        inverses = np.tril(np.linalg.inv(self.chols / std)) / std.mT
+        inverses = np.tril(np.linalg.inv(self.chols / std))
+        inverses /= std.mT
         return inverses.mT @ inverses
 
     def kappa(self, center: Array) -> float:
@@ -116,7 +117,8 @@ class Quadratic:
         entropy = 0.0
         for part in chunks.rows(len(x), size=basis.size):
             t = basis.expand(x[part])
-            r, shifted, log_norm = softmax(basis.scores(t))
+            scores = basis.scores(t)
+            r, shifted, log_norm = softmax(scores, out=scores)
             entropy += float(log_norm.sum() - np.vdot(r, shifted))
             basis.add(r, t)
         return Sums(entropy, *basis.result())
@@ -140,6 +142,7 @@ class SharedOrigin:
         self.size = max(64, constants.CACHE_BYTES // (8 * row))
         self.buffer = np.empty((self.eta.shape[1], self.size))  # T(y) (P, n)
         self.buffer[0] = 1.0
+        self.room = np.empty((len(m), self.size))  # for scores: fresh memory costs a page fault
 
     def expand(self, x: Array) -> Array:
         t, d = self.buffer[:, : len(x)], x.shape[1]
@@ -152,7 +155,7 @@ class SharedOrigin:
         return t
 
     def scores(self, t: Array) -> Array:
-        return self.eta @ t
+        return np.matmul(self.eta, t, out=self.room[:, : t.shape[1]])
 
     def add(self, r: Array, t: Array) -> None:
         # The same product; while T is short, BLAS is a tenth faster this way round.

@@ -5,12 +5,15 @@ import numpy as np
 Array = np.ndarray
 
 
-def softmax(scores: Array, axis: int = 0) -> tuple[Array, Array, Array]:
+def softmax(
+    scores: Array, axis: int = 0, *, out: Array | None = None
+) -> tuple[Array, Array, Array]:
     """Return r = e^score / Σ e^score along an axis, and the two parts of ln r = shifted - log_norm.
 
     The entropy Σ_n H[r_n] is then Σ_n log_norm_n - Σ r · shifted: no second logarithm of each r.
+    `out` takes the shifted scores, as in numpy, and may be `scores`.
     """
-    shifted = scores - scores.max(axis=axis, keepdims=True)
+    shifted = np.subtract(scores, scores.max(axis=axis, keepdims=True), out=out)
     r = np.exp(shifted)
     norm = r.sum(axis=axis, keepdims=True)  # from 1 to K
     r /= norm

@@ -147,7 +147,7 @@ def _eruptions(x, steps, i: int) -> tuple[bytes, str]:
 @explorable("kl-directions", "distance", "05/two-modes")
 def kl_directions() -> list[tuple[bytes, str]]:
     """A density of two hills that part, and the product that each direction of KL chooses."""
-    return [_two_hills(d) for d in np.linspace(0, 3, 13)]
+    return [_two_hills(d) for d in np.linspace(1, 3, 9)]
 
 
 def _two_hills(d: float) -> tuple[bytes, str]:
@@ -166,8 +166,8 @@ def _two_hills(d: float) -> tuple[bytes, str]:
         ax.set(xlabel="$z_1$", ylabel="$z_2$", aspect="equal", title=f"least {title}")
     on, apart = grid > 0, np.outer(grid, grid) < 0
     words = (
-        f"±{d:g}. For z₁ > 0 p has {p[on].sum():.0%}, the left q {q[on].sum():.0%}; "
-        f"where signs differ p has {p[apart].sum():.0%}, the right q {margins[apart].sum():.0%}."
+        f"Hills at ±{d:g}. Share of z₁ > 0: p {p[on].sum():.0%}, left q {q[on].sum():.0%}. "
+        f"Share where signs differ: p {p[apart].sum():.0%}, right q {margins[apart].sum():.0%}."
     )
     return frame(fig, words)
 

@@ -347,7 +347,7 @@ def touches(
     for artist in ax.collections:
         if artist.get_label() in names:  # the points stand last in the legend, and once
             artist.set_label("_again")
-    ax.plot(theta, bound, style, color=BOUND, label=f"$L$, $q$ from {old:g}")
+    ax.plot(theta, bound, style, color=BOUND, label=f"$L$, $q$: posterior at {old:g}")
     ax.vlines(theta[top], bound[top], log_lik[top], color=THETA, lw=2)
     points = (old, np.interp(old, theta, log_lik)), (theta[top], bound[top])
     for (x, y), color, marker, name in zip(points, (Q, THETA), "o^", names, strict=True):

@@ -78,6 +78,85 @@ def html(made: Explorable, folder: str) -> str:
     )
 
 
+# ------------------------------------------------------------------ 00 latent factors
+
+
+@explorable("labels-way-by-way", "way", "00/labels-and-accuracy")
+def labels_way_by_way() -> list[tuple[bytes, str]]:
+    """Chapter 00's share of faces that get the right label, one way after another."""
+    ways, blunt = _six_ways()
+    return [_some_ways(ways, blunt, i + 1) for i in range(len(ways))]
+
+
+N_LABELS = np.array([5, 20, 100, 500])
+IN_WORDS = {
+    "9, 1,015 faint": "9 factors and 1,015 columns of faint noise",
+    "9, hair × 10": "9 factors, the three of the hair × 10",
+    "70 pixels": "70 pixels of mouth and brows",
+}
+
+
+@functools.cache
+def _six_ways():
+    """Return {way: right (numbers of labels, draws)}, and how often one answer for all is right."""
+    from sklearn.linear_model import RidgeClassifier
+
+    faces, rng = data.faces(2000, rng=1), np.random.default_rng(0)
+    friendly = (faces.column("mouth_curve") > 0) & (faces.column("brow_angle") < 0.3)
+    factors = faces.factors / faces.factors.std(axis=0)
+    hair = np.where([name.startswith("hair") for name in faces.names], 10, 1)
+    moved = _moved("mouth_curve") | _moved("brow_angle")
+    codes = {
+        "1,024 pixels": faces.x,
+        "9 factors": factors,
+        "9, 1,015 faint": np.hstack([factors, 0.03 * rng.normal(size=(2000, 1015))]),
+        "9, hair × 10": factors * hair,
+        f"{moved.sum()} pixels": faces.x[:, moved],
+    }
+    orders = [np.random.default_rng(seed).permutation(2000) for seed in range(12)]
+    ways = {
+        name: np.transpose([_nearest(c[order], friendly[order]) for order in orders])
+        for name, c in codes.items()
+    }
+    rule, x, y = RidgeClassifier(), faces.x, friendly
+    right = [
+        [rule.fit(x[o[:n]], y[o[:n]]).score(x[o[1000:]], y[o[1000:]]) for o in orders]
+        for n in N_LABELS
+    ]
+    ways["linear rule"] = np.array(right)
+    return ways, max(friendly.mean(), 1 - friendly.mean())
+
+
+def _moved(name: str):
+    """Say for each pixel whether this factor alone moves it in one of sixty people."""
+    same_people = [data.faces(60, rng=2, **{name: v}).x for v in (-1, 0, 1)]
+    return (np.ptp(same_people, axis=0) > 0.1).any(axis=0)
+
+
+def _nearest(codes, labels) -> list[float]:
+    """Return how many of the last 1,000 share the label of the nearest of the first n."""
+    known, asked = codes[:500], codes[1000:]
+    squares = (known**2).sum(axis=1)[:, None] - 2 * known @ asked.T  # less what all have alike
+    return [(labels[squares[:n].argmin(axis=0)] == labels[1000:]).mean() for n in N_LABELS]
+
+
+def _some_ways(ways, blunt, count: int) -> tuple[bytes, str]:
+    shown = dict(list(ways.items())[:count])
+    fig, ax = figures.new(height=3.4)
+    figures.accuracies(ax, N_LABELS, dict(list(shown.items())[:5]))
+    if count == len(ways):
+        ax.plot(N_LABELS, ways["linear rule"].mean(1), "k-x", label="linear rule")
+    ax.axhline(blunt, color="black", ls=":", label="one answer")
+    ax.set(xlim=(4, 640), ylim=(0.48, 0.97), ylabel="right")
+    ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    fig.set_layout_engine("none")
+    ax.set_position([0.1, 0.17, 0.6, 0.8])  # the same in all frames, whatever the legend holds
+    name, right = list(shown.items())[-1]
+    at = ", ".join(f"{v:.2f}" for v in right.mean(1)[1:])
+    kind = "A linear rule on 1,024 pixels" if name == "linear rule" else f"Nearest in {IN_WORDS.get(name, name)}"
+    return frame(fig, f"{kind}: {at} are right with 20, 100, 500 labels.")
+
+
 # ------------------------------------------------------------------ 02 expectation maximization
 
 

@@ -166,16 +166,21 @@ def _panels(pictures: dict[str, course.Drawn]) -> dict[str, tuple[course.Drawn, 
 
 
 def _panel(figure: course.Drawn, i: int) -> str:
-    """Return a window on one panel: the figure lies behind it, in units of its own size."""
+    """Return a window on one panel: the figure lies behind it, in units of its own size.
+
+    The window is a picture in a picture, which is cut at its edge; where there is more room, the
+    outer one would show the neighbours.
+    """
     wide, high = struct.unpack(">II", figure.png[16:24])
     left, top, width, height = (
         share * of for share, of in zip(figure.panels[i], (wide, high) * 2, strict=True)
     )
     alt = html.escape(f"Panel {i + 1} of: {figure.alt}")
     return (
-        f'<svg class="panel" role="img" aria-label="{alt}" '
+        f'<svg class="panel" role="img" aria-label="{alt}" viewBox="0 0 {width:.1f} {height:.1f}">'
+        f'<svg width="{width:.1f}" height="{height:.1f}" '
         f'viewBox="{left:.1f} {top:.1f} {width:.1f} {height:.1f}">'
-        f'<image href="figures/{figure.cell}.png" width="{wide}" height="{high}"/></svg>'
+        f'<image href="figures/{figure.cell}.png" width="{wide}" height="{high}"/></svg></svg>'
     )
 
 

@@ -53,6 +53,12 @@ def test_times_in_the_readme_are_those_that_were_measured():
     assert len(figures) >= 12
     for figure in figures:
         assert f"| {figure} |" in RESULTS, figure
+    ratios = re.findall(r"\| scikit-learn[^|]* over lfm \| (\S+) × \|", RESULTS)
+    least, most = min(ratios, key=float), max(ratios, key=float)
+    assert f"lfm was {least} to {most} times as fast as scikit-learn" in README
+    ((missed, goals),) = re.findall(r"; (\d+) of (\d+) are missed here", RESULTS)
+    said = f"Of {goals} goals, set beforehand on another processor, {missed} were missed"
+    assert said in " ".join(README.split())
 
 
 def test_times_of_a_gpu_are_those_that_were_measured():

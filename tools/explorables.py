@@ -153,7 +153,11 @@ def _some_ways(ways, blunt, count: int) -> tuple[bytes, str]:
     ax.set_position([0.1, 0.17, 0.6, 0.8])  # the same in all frames, whatever the legend holds
     name, right = list(shown.items())[-1]
     at = ", ".join(f"{v:.2f}" for v in right.mean(1)[1:])
-    kind = "A linear rule on 1,024 pixels" if name == "linear rule" else f"Nearest in {IN_WORDS.get(name, name)}"
+    kind = (
+        "A linear rule on 1,024 pixels"
+        if name == "linear rule"
+        else f"Nearest in {IN_WORDS.get(name, name)}"
+    )
     return frame(fig, f"{kind}: {at} are right with 20, 100, 500 labels.")
 
 

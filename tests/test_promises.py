@@ -521,6 +521,16 @@ def test_a_model_that_refuses_data_says_so_and_nothing_else_is_claimed():
     assert "2^16 states" in {f.promise: f.words for f in report.unchecked}["below"]
 
 
+@pytest.mark.parametrize("method", ["infer", "expect", "learn", "lower_bound", "log_prob"])
+def test_the_method_that_raised_is_named_also_where_its_function_has_another_name(method):
+    def written_elsewhere(self, *args):
+        return float("no number")
+
+    kind = type("Borrowed", (TwoBells,), {method: written_elsewhere})
+    (finding,) = contract(kind(1.0), bells(0)[1]).findings[:1]
+    assert finding.words.startswith(f"{method} raised ValueError: could not convert string")
+
+
 def test_a_report_is_a_frozen_value_and_true_where_nothing_is_broken():
     report = contract(*bells(0))
     assert isinstance(report, Report)

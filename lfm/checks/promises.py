@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import getattr_static, unwrap
 from math import floor, isfinite, log, log10, nan
 from typing import Any, NamedTuple
 
@@ -112,15 +113,19 @@ def contract(model, x, *, rng=0) -> Report:
                 unchecked.append(Finding(promise, str(reason)))
                 continue
             except Exception as error:  # whatever a model may do
-                broken = [Finding(promise, _raised(error))]
+                broken = [Finding(promise, _raised(model, error))]
             findings, kept = findings + broken, kept + [promise] * (not broken)
     return Report(type(model).__name__, (*findings,), (*kept,), (*unchecked, *case.notes))
 
 
-def _raised(error: Exception) -> str:
-    frames = [f.name for f in traceback.extract_tb(error.__traceback__)]
-    name = next((name for name in frames if name in NAMES), "a method")
-    return f"{name} raised {type(error).__name__}: {error}"
+def _raised(model, error: Exception) -> str:
+    """Say which method raised what, also where its function was written under another name."""
+    functions = [unwrap(getattr_static(model, name, None)) for name in NAMES]
+    codes = [getattr(function, "__code__", None) for function in functions]
+    run = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    names = (NAMES[codes.index(c)] if codes.count(c) == 1 else c.co_name for c in run)
+    method = next((name for name in names if name in NAMES), "a method")
+    return f"{method} raised {type(error).__name__}: {error}"
 
 
 def _on_purpose(error: Exception) -> bool:
@@ -166,7 +171,7 @@ class _Case:
             except Exception as error:
                 if not (steps and _on_purpose(error)):
                     raise
-                self.notes.append(Finding("ascent", f"after {i} rounds {_raised(error)}"))
+                self.notes.append(Finding("ascent", f"after {i} rounds {_raised(model, error)}"))
                 break
             for half, at in (("inference", model), ("learning", new)):
                 steps.append(Step(half, at, q, stats, float(at.lower_bound(stats))))
@@ -250,7 +255,7 @@ def _log_prob(model, x: Array) -> Array:
         return np.asarray(model.log_prob(x), dtype=float)
     except (ValueError, NotImplementedError) as error:
         if _on_purpose(error):
-            raise _Unchecked(_raised(error)) from None
+            raise _Unchecked(_raised(model, error)) from None
         raise
 
 

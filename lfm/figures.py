@@ -100,7 +100,8 @@ def show(fig: Figure, *, alt: str, name: str = "") -> Picture:
 
 def _panels(fig: Figure) -> tuple:
     """Return where each of several panels lies, with all that belongs to it."""
-    fig.draw_without_rendering()  # axes find their places while they are drawn
+    for _ in range(2):  # axes find their places while they are drawn; those of equal units twice
+        fig.draw_without_rendering()
     boxes = [ax.get_tightbbox().transformed(fig.transFigure.inverted()) for ax in fig.axes]
     whole = Bbox.unit()
     boxes = [box for b in boxes if (box := Bbox.intersection(b, whole)) and len(boxes) > 1]

@@ -90,7 +90,7 @@ def labels_way_by_way() -> list[tuple[bytes, str]]:
 
 N_LABELS = np.array([5, 20, 100, 500])
 IN_WORDS = {
-    "9, 1,015 faint": "9 factors and 1,015 columns of faint noise",
+    "9 + 1,015 faint": "9 factors and 1,015 columns of faint noise",
     "9, hair × 10": "9 factors, the three of the hair × 10",
     "70 pixels": "70 pixels of mouth and brows",
 }
@@ -109,7 +109,7 @@ def _six_ways():
     codes = {
         "1,024 pixels": faces.x,
         "9 factors": factors,
-        "9, 1,015 faint": np.hstack([factors, 0.03 * rng.normal(size=(2000, 1015))]),
+        "9 + 1,015 faint": np.hstack([factors, 0.03 * rng.normal(size=(2000, 1015))]),
         "9, hair × 10": factors * hair,
         f"{moved.sum()} pixels": faces.x[:, moved],
     }
@@ -147,7 +147,7 @@ def _some_ways(ways, blunt, count: int) -> tuple[bytes, str]:
     if count == len(ways):
         ax.plot(N_LABELS, ways["linear rule"].mean(1), "k-x", label="linear rule")
     ax.axhline(blunt, color="black", ls=":", label="one answer")
-    ax.set(xlim=(4, 640), ylim=(0.48, 0.97), ylabel="right")
+    ax.set(xlim=(4, 640), ylim=(0.48, 0.97), ylabel="share right")
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     fig.set_layout_engine("none")
     ax.set_position([0.1, 0.17, 0.6, 0.8])  # the same in all frames, whatever the legend holds

@@ -170,7 +170,7 @@ def em_half_steps() -> list[tuple[bytes, str]]:
     x, _ = TwoBells(3.0).sample(60, rng=4)
     theta = np.linspace(-0.5, 5.5, 300)
     log_lik = np.array([TwoBells(t).log_prob(x).sum() for t in theta])
-    steps = list(itertools.islice(em.steps(TwoBells(0.1), x), 8))
+    steps = list(itertools.islice(em.steps(TwoBells(0.8), x), 8))
     return [_half_step(theta, log_lik, x, steps, i) for i in range(len(steps))]
 
 

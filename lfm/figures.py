@@ -665,8 +665,8 @@ def hills(ax: Axes, m: Array, bounds: Array, found: int, log_p: float) -> Axes:
         ax.plot([at, at], [low, high], color=(Q, GAP)[i], lw=6, solid_capstyle="butt")
         text = f" {names[i]} {abs(high - low):.2f}"
         ax.text(at + 0.03 * right, (low + high) / 2, text, va="center", fontsize=12)
-    ax.set(xlim=(m.min() - 0.03, 1.85 * right), xticks=[0, 0.5, 1])
-    ax.set_xlabel("$m_1$", x=0.28)
+    ax.set(xlim=(m.min() - 0.03, 2 * right), xticks=[0, 0.5, 1])
+    ax.set_xlabel("$m_1$", x=0.25)
     ax.spines["bottom"].set_bounds(m.min(), right)
     return ax
 

@@ -128,6 +128,8 @@ def _mistake(words: dict, variant: dict, numbers: Numbers, fill) -> tuple[str, l
     lines, at = [fill(line) for line in words["lines"]], variant["line"]
     right, lines[at - 1] = lines[at - 1], fill(variant["says"])
     listed = "\n".join(f"{i}. {line}" for i, line in enumerate(lines, 1))
-    asked = "One line is wrong, the others are right. Which one, why, and what should it be?"
+    asked = (
+        "One line is wrong; the later ones go on from the right one. Which is it, and why? Mend it."
+    )
     because = f"**Line {at}.** {fill(variant['because'])} Right is: {right}"
     return f"{fill(words['text'])}\n\n{listed}", [Part(asked, because, FOR_A_MISTAKE)]
